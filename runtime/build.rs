@@ -1,0 +1,34 @@
+//! Builds the built-in plugins and compiles them ahead of time, so that the runtime needs no compiler for them.
+
+#[path = "src/sandbox/engine.rs"]
+mod engine;
+
+use std::{env, error::Error, fmt::Write, fs, path::PathBuf};
+use wrapper_guest_build::{Profile, build, sources, target_dir};
+
+/// The plugins inside the binary; each is a crate below `guest-plugins/`.
+const BUILT_INS: [&str; 2] = ["echo", "istio-quit"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    for source in sources() {
+        println!("cargo::rerun-if-changed={}", source.display());
+    }
+    println!("cargo::rerun-if-changed=src/sandbox/engine.rs");
+
+    let out_dir = PathBuf::from(env::var("OUT_DIR")?);
+    let components = build(&BUILT_INS, Profile::Plugin, &target_dir(&out_dir, &env::var("TARGET")?)).unwrap_or_else(|error| {
+        // A build script's panic or returned error is printed with debug quotes around it; this is for a person.
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    });
+
+    let engine = engine::engine()?;
+    let mut table = String::from("&[");
+    for (name, component) in BUILT_INS.iter().zip(components) {
+        let compiled = out_dir.join(name).with_extension("cwasm");
+        fs::write(&compiled, engine.precompile_component(&fs::read(component)?)?)?;
+        write!(table, "({name:?}, include_bytes!({compiled:?})), ")?;
+    }
+    fs::write(out_dir.join("built_ins.rs"), table + "]")?;
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! Running the hooks of a phase: one after the other, on a thread of their own, each within its deadline.
+//!
+//! Three clocks stop a guest, and each covers what the one before cannot: the async deadline stops one that waits for the
+//! host, the epoch one that spins, and the supervisor, which waits on the main thread, leaves behind whatever is not back
+//! by then and ends the process.
+
+use crate::{
+    plugin::Plugin,
+    process,
+    report::millis,
+    sandbox::{JobFacts, State, bindings::wrapper::hook::types::ExitStatus},
+};
+use std::{
+    io,
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+use wasmtime::{Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+/// When a hook runs.
+#[derive(Clone, Debug)]
+pub enum Phase {
+    /// Before the job is started: the first hook that fails ends the phase.
+    BeforeStart,
+    /// When the job has ended, which all hooks are told.
+    AfterExit(ExitStatus),
+}
+
+/// Hooks that are running.
+#[derive(Debug)]
+pub struct Running {
+    /// Gets the one message, when they are done: what the hooks that failed have to say.
+    pub done: Receiver<Vec<Failure>>,
+    /// When they must be.
+    pub deadline: Instant,
+}
+
+/// A hook that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Its plugin.
+    pub plugin: String,
+    /// The reason, in a sentence.
+    pub why: String,
+}
+
+/// How the job ended, in the terms of the contract.
+pub fn exit_status(status: &process::ExitStatus) -> ExitStatus {
+    match status {
+        process::ExitStatus::Exited(code) => ExitStatus::Exited(*code),
+        process::ExitStatus::Signaled { signal, .. } => ExitStatus::Signaled(*signal),
+        process::ExitStatus::NotStarted { why, .. } => ExitStatus::NotStarted(why.clone()),
+    }
+}
+
+/// Starts the hooks of a phase. Fails only where the system has no thread to give.
+pub fn start(phase: Phase, plugins: Arc<[Plugin]>, job: JobFacts, timeout: Duration) -> io::Result<Running> {
+    let (sender, done) = channel();
+    let deadline = Instant::now() + timeout;
+    thread::Builder::new().name("hooks".to_owned()).spawn(move || {
+        let told = Told(sender);
+        let failures = run_all(&phase, &plugins, &job, deadline);
+        // The receiver is gone where the supervisor has stopped waiting.
+        drop(told.0.send(failures));
+    })?;
+    Ok(Running { done, deadline })
+}
+
+/// Wakes the supervisor when the thread is done, and also when it panics.
+struct Told(Sender<Vec<Failure>>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        process::wake();
+    }
+}
+
+fn run_all(phase: &Phase, plugins: &[Plugin], job: &JobFacts, deadline: Instant) -> Vec<Failure> {
+    let has_hook = |plugin: &&Plugin| match phase {
+        Phase::BeforeStart => plugin.has_before_start(),
+        Phase::AfterExit(_) => plugin.has_after_exit(),
+    };
+    let plugins: Vec<_> = plugins.iter().filter(has_hook).collect();
+    let mut failures = Vec::new();
+    for (index, plugin) in plugins.iter().enumerate() {
+        let started = Instant::now();
+        // An equal share of what is left, so that a hook that hangs leaves the others theirs; what one does not use is
+        // there for the next.
+        let share = deadline.saturating_duration_since(started) / u32::try_from(plugins.len() - index).unwrap_or(u32::MAX);
+        let timeout = plugin.timeout.map_or(share, |own| own.min(share));
+        let result = run(phase, plugin, job, timeout);
+        let took = millis(started.elapsed());
+        let plugin = &*plugin.name;
+        match result {
+            Ok(()) => tracing::info!(plugin, "done in {took}"),
+            Err(why) => {
+                tracing::warn!(plugin, "failed in {took}: {why}");
+                failures.push(Failure { plugin: plugin.to_owned(), why });
+                if matches!(phase, Phase::BeforeStart) {
+                    break;
+                }
+            }
+        }
+    }
+    failures
+}
+
+fn run(phase: &Phase, plugin: &Plugin, job: &JobFacts, timeout: Duration) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+    let runtime = runtime.map_err(|error| format!("the hook cannot be run: {error}"))?;
+    let mut memory_refused = false;
+    let ended = runtime.block_on(async {
+        let deadline = tokio::time::Instant::now() + timeout;
+        let hook = plugin.with_guest(async |guest| {
+            let (mut store, _ticker) = guest.store(State::new(&plugin.name, &plugin.grants, job.clone(), deadline))?;
+            let result = match phase {
+                Phase::BeforeStart => guest.before_start(&mut store).await,
+                Phase::AfterExit(status) => guest.after_exit(&mut store, status).await,
+            };
+            memory_refused = store.data().memory_refused();
+            result
+        });
+        tokio::time::timeout_at(deadline, hook).await
+    });
+    let why = match ended {
+        Ok(Ok(Ok(()))) => return Ok(()),
+        Ok(Ok(Err(why))) => crate::report::printable(&why),
+        Ok(Err(error)) => explain(&error),
+        Err(_) => {
+            let option = if plugin.timeout.is_some_and(|own| own <= timeout) { "its timeout=" } else { "its share of the deadline" };
+            format!("stopped after {}, {option}", millis(timeout))
+        }
+    };
+    let hint = if memory_refused {
+        format!(" (it was refused more than {} KiB of memory; memory= grants more)", plugin.grants.memory >> 10)
+    } else {
+        String::new()
+    };
+    Err(why + &hint)
+}
+
+/// Why a guest ended that did not return: it exited, it trapped, or its instance could not be made.
+fn explain(error: &wasmtime::Error) -> String {
+    if let Some(I32Exit(code)) = error.downcast_ref() {
+        return format!("exited with code {code} instead of returning");
+    }
+    let Some(trap) = error.downcast_ref::<Trap>() else {
+        return format!("cannot be run: {error:#}");
+    };
+    let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
+    // A plugin without names, as they are handed out, would show only numbers.
+    let names: Vec<_> = frames.iter().filter_map(|frame| frame.func_name()).map(demangled).collect();
+    let place = if names.is_empty() { String::new() } else { format!(", in {}", names.join(" < ")) };
+    format!("trapped: {trap}{place}")
+}
+
+fn demangled(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
+}

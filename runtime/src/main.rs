@@ -1,0 +1,110 @@
+//! `wrapper`: runs a program as a container's entrypoint, and sandboxed hooks around it.
+//!
+//! This page is the story of one run: read the options, check the plugins, run the hooks that come before, run the job,
+//! run the hooks that come after, and exit with the job's code. Whatever goes wrong on the way, the after-exit hooks that
+//! could be loaded are run: a pod must never be left hanging because nobody told its sidecar to quit.
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+use wrapper::{
+    cli::{self, OnHookFailure, Options},
+    hooks::{self, Phase, Running},
+    plugin::Plugin,
+    process::{self, ExitStatus, OnSignal, Signals, Supervisor, Waited, code, signal_name},
+    report::{self, millis},
+    sandbox::JobFacts,
+};
+
+/// How long after the deadline hooks are waited for that ought to have been stopped by it.
+const LEEWAY: Duration = Duration::from_millis(50);
+
+fn main() -> ExitCode {
+    // First of all, so that no signal is lost from here on.
+    let supervisor = Supervisor::new(Signals::block());
+    let options = match Options::read() {
+        Ok(options) => options,
+        Err(code) => return code.into(),
+    };
+    report::init(options.log_format, options.log_level);
+    cli::warn_of_typos();
+
+    let (plugins, refused) = load(&options);
+    let mut job = JobFacts { name: options.job_name(), pid: None, started_at: None, started: None, status: None };
+    let status = match refused {
+        Some(why) => ExitStatus::refused(why),
+        None => before_start(&supervisor, &options, &plugins, &job)
+            .and_then(|()| run(&supervisor, &options, &mut job))
+            .unwrap_or_else(|not_started| not_started),
+    };
+    match &status {
+        ExitStatus::NotStarted { .. } => tracing::error!("{} {status}", job.name),
+        _ => tracing::info!("{} {status} after {}", job.name, millis(job.started.map_or(Duration::ZERO, |at| at.elapsed()))),
+    }
+    job.status = Some(hooks::exit_status(&status));
+    let failed = after_exit(&supervisor, &options, &plugins, job);
+
+    match options.on_hook_failure {
+        OnHookFailure::Fail if failed && status.success() => code::REFUSED,
+        _ => status.code(),
+    }
+    .into()
+}
+
+/// Loads the plugins. Those that could be are returned, and why another could not.
+fn load(options: &Options) -> (Arc<[Plugin]>, Option<String>) {
+    let mut refused = None;
+    let plugins = options.plugins.iter().filter_map(|spec| {
+        let loaded = Plugin::load(spec).map_err(|error| format!("plugin {} {error}", spec.source));
+        loaded.inspect_err(|why| refused = refused.take().or_else(|| Some(why.clone()))).ok()
+    });
+    (plugins.collect(), refused)
+}
+
+/// Runs the hooks that decide whether the job may start.
+fn before_start(supervisor: &Supervisor, options: &Options, plugins: &Arc<[Plugin]>, job: &JobFacts) -> Result<(), ExitStatus> {
+    if !plugins.iter().any(Plugin::has_before_start) {
+        return Ok(());
+    }
+    let running = start_hooks(Phase::BeforeStart, plugins, job.clone(), options.start_timeout)
+        .map_err(ExitStatus::refused)?;
+    match supervisor.wait_for(&running.done, running.deadline + LEEWAY, OnSignal::Return) {
+        Waited::Done(failures) => failures.first().map_or(Ok(()), |first| {
+            Err(ExitStatus::refused(format!("before-start hook {} failed: {}", first.plugin, first.why)))
+        }),
+        Waited::TimedOut => Err(ExitStatus::refused("the before-start hooks did not end in time")),
+        Waited::Signaled(signal) => Err(ExitStatus::NotStarted {
+            why: format!("{} came before its start", signal_name(signal)),
+            code: code::SIGNALED + signal as u8,
+        }),
+    }
+}
+
+/// Runs the job to its end.
+fn run(supervisor: &Supervisor, options: &Options, facts: &mut JobFacts) -> Result<ExitStatus, ExitStatus> {
+    let job = process::spawn(&options.program, &options.arguments, supervisor.signals())?;
+    tracing::info!("started {} (pid {})", facts.name, job.pid);
+    (facts.pid, facts.started_at, facts.started) = (Some(job.pid), Some(job.started_at), Some(job.started));
+    Ok(supervisor.wait_for_job(&job))
+}
+
+/// Runs the hooks that are told how the job ended. Returns whether one of them failed.
+fn after_exit(supervisor: &Supervisor, options: &Options, plugins: &Arc<[Plugin]>, job: JobFacts) -> bool {
+    let Some(status) = job.status.clone().filter(|_| !plugins.is_empty()) else { return false };
+    let running = match start_hooks(Phase::AfterExit(status), plugins, job, options.hook_timeout) {
+        Ok(running) => running,
+        Err(why) => {
+            tracing::error!("{why}");
+            return true;
+        }
+    };
+    match supervisor.wait_for(&running.done, running.deadline + LEEWAY, OnSignal::Ignore) {
+        Waited::Done(failures) => !failures.is_empty(),
+        Waited::TimedOut | Waited::Signaled(_) => {
+            tracing::error!("the hooks did not end in time and are left behind");
+            true
+        }
+    }
+}
+
+fn start_hooks(phase: Phase, plugins: &Arc<[Plugin]>, job: JobFacts, timeout: Duration) -> Result<Running, String> {
+    hooks::start(phase, Arc::clone(plugins), job, timeout).map_err(|error| format!("the hooks cannot be run: {error}"))
+}

@@ -1,0 +1,152 @@
+//! From a file to a checked component. Nothing of the guest runs here.
+
+use super::spec::Sha256;
+use crate::sandbox::{Guest, Sandbox, limits};
+use sha2::Digest as _;
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+};
+use wasmtime::component::{Component, types::ComponentItem};
+
+/// The interfaces of this version of the contract.
+const CONTRACT: &str = "wrapper:hook@0.1";
+
+/// Why a plugin cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("{0}")]
+    Unreadable(io::Error),
+    /// A folder, a device, a pipe.
+    #[error("is not a regular file")]
+    NotAFile,
+    /// Nothing in it.
+    #[error("is empty")]
+    Empty,
+    /// More than any plugin has.
+    #[error("has more than {} MiB", limits::PLUGIN_FILE >> 20)]
+    TooLarge,
+    /// Not the file that was meant.
+    #[error("has the SHA-256 digest {found}, not {expected} as its sha256= says")]
+    OtherDigest {
+        /// The file's.
+        found: Sha256,
+        /// The one asked for.
+        expected: Sha256,
+    },
+    /// Something else than WebAssembly.
+    #[error("is not WebAssembly")]
+    NotWasm,
+    /// A module that has not been made a component.
+    #[error("is a core WebAssembly module, not a component; make it one with `wasm-tools component new`")]
+    CoreModule,
+    /// WebAssembly with a fault in it, such as a missing end.
+    #[error("is not a valid component: {0}")]
+    Invalid(String),
+    /// Built against a contract that this wrapper does not have.
+    #[error("is built for {found}; this wrapper runs {CONTRACT}.x")]
+    OtherVersion {
+        /// The interface in question.
+        found: String,
+    },
+    /// A component that is no plugin.
+    #[error("exports no hook: a plugin exports wrapper:hook/after-exit or wrapper:hook/before-start, this exports {0}")]
+    NoHook(String),
+    /// It asks for more than the sandbox has.
+    #[error("cannot be granted what it imports: {0}")]
+    Import(String),
+    /// The system has no memory for the engine.
+    #[error("the engine cannot be started: {0}")]
+    Engine(String),
+}
+
+/// Reads, compiles and checks a component's file.
+pub fn load(path: &Path, sha256: Option<Sha256>) -> Result<Guest, LoadError> {
+    let bytes = read(path)?;
+    if let Some(expected) = sha256 {
+        let found = Sha256(sha2::Sha256::digest(&bytes).into());
+        if found != expected {
+            return Err(LoadError::OtherDigest { found, expected });
+        }
+    }
+    // https://webassembly.github.io/spec/core/binary/modules.html: magic, version; a component has its layer after that.
+    match bytes.get(..8) {
+        Some(b"\0asm\x01\0\0\0") => return Err(LoadError::CoreModule),
+        Some([0, b'a', b's', b'm', ..]) => {}
+        _ if bytes.is_empty() => return Err(LoadError::Empty),
+        _ => return Err(LoadError::NotWasm),
+    }
+    let sandbox = Sandbox::new().map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+    let component = Component::from_binary(sandbox.engine(), &bytes).map_err(|error| LoadError::Invalid(one_line(&error)))?;
+    check(&sandbox, &component)
+}
+
+/// Reads a regular file, and never more of it than a plugin may have.
+fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    // Asked before it is opened: to open a pipe that nobody writes to would wait for ever.
+    if !path.metadata().map_err(LoadError::Unreadable)?.is_file() {
+        return Err(LoadError::NotAFile);
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(LoadError::Unreadable)?;
+    file.take(limits::PLUGIN_FILE + 1).read_to_end(&mut bytes).map_err(LoadError::Unreadable)?;
+    if bytes.len() as u64 > limits::PLUGIN_FILE {
+        return Err(LoadError::TooLarge);
+    }
+    Ok(bytes)
+}
+
+/// Says what is wrong in the terms of the contract before the linker does in those of the component model.
+fn check(sandbox: &Sandbox, component: &Component) -> Result<Guest, LoadError> {
+    let engine = sandbox.engine();
+    let kind = component.component_type();
+    let exports: Vec<_> = kind.exports(engine).map(|(name, item)| (name.to_owned(), item.ty)).collect();
+    let imports = kind.imports(engine).map(|(name, _)| name.to_owned());
+    if let Some(found) = exports.iter().map(|(name, _)| name.clone()).chain(imports).find(|name| is_other_version(name)) {
+        return Err(LoadError::OtherVersion { found });
+    }
+    let guest = sandbox.check(component).map_err(|error| LoadError::Import(one_line(&error)))?;
+    if guest.has_before_start() || guest.has_after_exit() {
+        return Ok(guest);
+    }
+    let names: Vec<_> = exports
+        .iter()
+        .filter(|(_, item)| matches!(item, ComponentItem::ComponentInstance(_) | ComponentItem::ComponentFunc(_)))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    Err(LoadError::NoHook(if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }))
+}
+
+/// Whether an interface is of this package, and of a version that is not compatible with this one.
+fn is_other_version(interface: &str) -> bool {
+    let Some((_, version)) = interface.strip_prefix("wrapper:hook/").and_then(|rest| rest.split_once('@')) else {
+        return false;
+    };
+    !version.starts_with("0.1.") || version.contains('-')
+}
+
+/// An error with its causes, on one line.
+fn one_line(error: &wasmtime::Error) -> String {
+    format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_other_version;
+
+    #[test]
+    fn a_patch_release_is_compatible_and_nothing_else_is() {
+        for (name, other) in [
+            ("wrapper:hook/after-exit@0.1.0", false),
+            ("wrapper:hook/job@0.1.7", false),
+            ("wrapper:hook/after-exit@0.2.0", true),
+            ("wrapper:hook/after-exit@0.1.0-rc1", true),
+            ("wrapper:hook/after-exit@1.1.0", true),
+            ("wasi:http/types@0.2.0", false),
+        ] {
+            assert_eq!(is_other_version(name), other, "{name}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What a user writes to name a plugin: `SOURCE[,KEY=VALUE]...`, in the manner of `docker --mount`.
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `timeout=DUR` | deadline of its hook, within that of all hooks |
+//! | `port=N` | only these ports of localhost; repeatable |
+//! | `env=NAME` | lets it see this variable; repeatable |
+//! | `memory=SIZE` | its memory, such as 64MiB |
+//! | `sha256=HEX` | digest that the file must have |
+
+use super::built_in;
+use crate::{
+    cli::parse_duration,
+    sandbox::{Grants, limits},
+};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+/// One plugin as it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginSpec {
+    /// Where its bytes come from.
+    pub source: Source,
+    /// What it may do.
+    pub grants: Grants,
+    /// How long its hook may take, within the deadline of all hooks.
+    pub timeout: Option<Duration>,
+    /// The digest that its file must have.
+    pub sha256: Option<Sha256>,
+}
+
+/// Where a plugin's bytes come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The wrapper itself.
+    BuiltIn {
+        /// Its name.
+        name: &'static str,
+        /// The component, compiled ahead of time.
+        compiled: &'static [u8],
+    },
+    /// A component's file.
+    File(PathBuf),
+}
+
+impl Source {
+    /// The name that its log lines have: a file's without folder and ending.
+    pub fn name(&self) -> String {
+        match self {
+            Self::BuiltIn { name, .. } => (*name).to_owned(),
+            Self::File(path) => path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn { name, .. } => f.write_str(name),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// A SHA-256 digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sha256(pub [u8; 32]);
+
+impl FromStr for Sha256 {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let invalid = || format!("'{text}' is not a SHA-256 digest; write 64 hexadecimal digits, as sha256sum prints them");
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(invalid());
+        }
+        let mut digest = [0; 32];
+        for (byte, at) in digest.iter_mut().zip((0..64).step_by(2)) {
+            *byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| invalid())?;
+        }
+        Ok(Self(digest))
+    }
+}
+
+impl fmt::Display for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for PluginSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.split(',');
+        let source = parse_source(parts.next().unwrap_or_default())?;
+        let grants = Grants { ports: Vec::new(), env: Vec::new(), memory: limits::MEMORY };
+        let mut spec = Self { source, grants, timeout: None, sha256: None };
+        for part in parts {
+            let (key, value) = part.split_once('=').ok_or_else(|| format!("'{part}' is not KEY=VALUE"))?;
+            match key {
+                "timeout" => spec.timeout = Some(parse_duration(value)?),
+                "port" => spec.grants.ports.push(value.parse()?),
+                "env" if !value.is_empty() => spec.grants.env.push(value.to_owned()),
+                "env" => return Err("env= names no variable".to_owned()),
+                "memory" => spec.grants.memory = parse_memory(value)?,
+                "sha256" => spec.sha256 = Some(value.parse()?),
+                _ => return Err(format!("'{key}' is not a key of a plugin; there are timeout, port, env, memory, sha256")),
+            }
+        }
+        if let (Source::BuiltIn { name, .. }, Some(_)) = (&spec.source, spec.sha256) {
+            return Err(format!("sha256= is for files; '{name}' is part of the wrapper"));
+        }
+        Ok(spec)
+    }
+}
+
+/// A built-in's name, or what looks like a path: so that a mistyped name is not looked for in the working directory.
+fn parse_source(text: &str) -> Result<Source, String> {
+    if let Some((name, compiled)) = built_in::find(text) {
+        return Ok(Source::BuiltIn { name, compiled });
+    }
+    if text.contains('/') || Path::new(text).extension().is_some_and(|ending| ending == "wasm") {
+        return Ok(Source::File(text.into()));
+    }
+    Err(format!("'{text}' is neither a built-in plugin ({}) nor a path to a .wasm file", built_in::names().join(", ")))
+}
+
+fn parse_memory(text: &str) -> Result<u64, String> {
+    match parse_size::parse_size(text) {
+        Ok(bytes) if bytes > 0 => Ok(bytes),
+        _ => Err(format!("'{text}' is not a size; write it as 64MiB")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(text: &str) -> PluginSpec {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn a_name_is_a_built_in_and_a_path_is_a_file() {
+        assert!(matches!(spec("istio-quit").source, Source::BuiltIn { name: "istio-quit", .. }));
+        assert_eq!(spec("./istio-quit").source, Source::File("./istio-quit".into()));
+        assert_eq!(spec("quit.wasm").source, Source::File("quit.wasm".into()));
+        assert_eq!(spec("/hooks/quit.v2.wasm").source.name(), "quit.v2");
+    }
+
+    #[test]
+    fn every_key_is_understood() {
+        let spec = spec("/a.wasm,timeout=1m30s,port=15020,port=4191,env=TOKEN,memory=16MiB,sha256=00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF");
+        assert_eq!(spec.timeout, Some(Duration::from_secs(90)));
+        assert_eq!(spec.grants.ports, ["15020".parse().unwrap(), "4191".parse().unwrap()]);
+        assert_eq!(spec.grants.env, ["TOKEN"]);
+        assert_eq!(spec.grants.memory, 16 << 20);
+        assert_eq!(
+            spec.sha256.unwrap().to_string(),
+            "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+        );
+    }
+
+    #[test]
+    fn what_is_not_understood_is_named() {
+        for (text, error) in [
+            ("istio-qit", "'istio-qit' is neither a built-in plugin (echo, istio-quit) nor a path to a .wasm file"),
+            ("", "'' is neither a built-in plugin (echo, istio-quit) nor a path to a .wasm file"),
+            ("echo,port", "'port' is not KEY=VALUE"),
+            ("echo,port=0", "'0' is not a port; write a number from 1 to 65535"),
+            ("echo,port=65536", "'65536' is not a port; write a number from 1 to 65535"),
+            ("echo,colour=red", "'colour' is not a key of a plugin; there are timeout, port, env, memory, sha256"),
+            ("echo,memory=lots", "'lots' is not a size; write it as 64MiB"),
+            ("echo,env=", "env= names no variable"),
+            ("/a.wasm,sha256=12", "'12' is not a SHA-256 digest; write 64 hexadecimal digits, as sha256sum prints them"),
+            ("echo,timeout=5", "'5' is not a duration; write it as 20s or 1m30s"),
+        ] {
+            assert_eq!(text.parse::<PluginSpec>(), Err(error.to_owned()), "{text}");
+        }
+    }
+}

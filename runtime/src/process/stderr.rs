@@ -1,0 +1,52 @@
+//! Writing lines to stderr without ever being held up by it.
+//!
+//! Stderr belongs to the job too, so it cannot be made non-blocking. A pipe whose reader has stopped would block a plain
+//! write for ever, and the pod with it. So each line asks first whether there is room.
+
+use std::io::{self, Write};
+
+/// How long one line may wait for a slow reader, in milliseconds. After that it is dropped, and so are the next ones
+/// until there is room again.
+const PATIENCE: i32 = 100;
+
+/// The longest line in bytes, its newline included: what a pipe that is ready takes without blocking (PIPE_BUF, pipe(7)),
+/// and takes whole, not mixed with the job's own output.
+const LONGEST: usize = libc::PIPE_BUF;
+
+/// Standard error, a line at a time.
+#[derive(Debug, Default)]
+pub struct Stderr {
+    full: bool,
+}
+
+impl Stderr {
+    fn has_room(&mut self) -> bool {
+        let mut stderr = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+        let patience = if self.full { 0 } else { PATIENCE };
+        // SAFETY: the pointer is to one valid pollfd for the duration of the call.
+        self.full = unsafe { libc::poll(&mut stderr, 1, patience) } == 0;
+        !self.full
+    }
+}
+
+impl Write for Stderr {
+    /// Writes one line; what is longer than [`LONGEST`] is cut. Never fails: there is nowhere to report it to.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.has_room() {
+            let cut: Vec<u8>;
+            let bytes = if line.len() <= LONGEST {
+                line
+            } else {
+                cut = [&line[..LONGEST - 4], b"...\n"].concat();
+                &cut
+            };
+            // SAFETY: the pointer and the length are those of a live slice. An error means a closed stderr.
+            unsafe { libc::write(libc::STDERR_FILENO, bytes.as_ptr().cast(), bytes.len()) };
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

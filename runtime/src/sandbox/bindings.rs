@@ -1,0 +1,11 @@
+//! The generated side of the WIT contract.
+#![allow(missing_docs, reason = "documented in wit/hook.wit")]
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    world: "lifecycle",
+    imports: {
+        "wrapper:hook/localhost.send": async,
+    },
+    exports: { default: async },
+});

@@ -1,0 +1,294 @@
+//! Sending a request that the egress policy allows: connect, exchange, caps and timeouts.
+//!
+//! Both doors lead here, our own `localhost.send` and `wasi:http/outgoing-handler`. There is no name resolution, no proxy
+//! from the environment, no TLS and no redirect that is followed: a redirect is handed to the guest, whose next request is
+//! judged again.
+
+use super::{
+    egress::{Denied, Destination, EgressPolicy},
+    guest_log::GuestLog,
+    limits,
+};
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, Uri, header};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use hyper::{body::Incoming, client::conn::http1};
+use std::{
+    error::Error as _,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Sleep, sleep, timeout},
+};
+use tracing::Level;
+use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
+use wasmtime_wasi_http::{Error as WasiError, RequestOptions, WasiBody, io::TokioIo};
+
+/// Why there is no response.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// Policy.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// One of the fixed bounds.
+    #[error("{0}")]
+    Limit(String),
+    /// Nothing listens at any address of the destination.
+    #[error("nothing listens there")]
+    Refused,
+    /// The request was sent, and the connection closed without an answer.
+    #[error("the connection was closed without an answer")]
+    Closed,
+    /// One of the timeouts passed.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The head or the body of the response.
+    #[error("the response is too large")]
+    TooLarge,
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// The client of one run of a hook. Clones share its limits.
+#[derive(Clone, Debug)]
+pub struct Client {
+    policy: Arc<EgressPolicy>,
+    log: GuestLog,
+    requests_left: Arc<AtomicU32>,
+    slots: Arc<Semaphore>,
+}
+
+impl Client {
+    /// A client that has sent nothing yet.
+    pub fn new(policy: EgressPolicy, log: GuestLog) -> Self {
+        Self {
+            policy: Arc::new(policy),
+            log,
+            requests_left: Arc::new(AtomicU32::new(limits::REQUESTS)),
+            slots: Arc::new(Semaphore::new(limits::CONCURRENT_REQUESTS)),
+        }
+    }
+
+    /// Sends a request and waits for the head of its response. The body holds the connection, and closes it when dropped.
+    pub async fn send(&self, request: Request<WasiBody>, options: RequestOptions) -> Result<Response<WasiBody>, SendError> {
+        let what = format!("{} {}", request.method(), request.uri());
+        let started = Instant::now();
+        let result = self.exchange(request, options).await;
+        match &result {
+            Ok(response) => {
+                let milliseconds = started.elapsed().as_secs_f64() * 1e3;
+                self.log.line(Level::DEBUG, &format!("{what}: {} in {milliseconds:.1} ms", response.status()));
+            }
+            Err(error @ (SendError::Denied(_) | SendError::Limit(_))) => {
+                self.log.line(Level::WARN, &format!("denied {what}: {error}"));
+            }
+            Err(error) => self.log.line(Level::DEBUG, &format!("{what}: {error}")),
+        }
+        result
+    }
+
+    async fn exchange(&self, mut request: Request<WasiBody>, options: RequestOptions) -> Result<Response<WasiBody>, SendError> {
+        let destination = self.policy.permits(request.method(), request.uri())?;
+        let slot = self.take_slot()?;
+
+        // The Host header says what was judged; the request line has the path alone, as for any server but a proxy.
+        let authority = request.uri().authority().expect("the policy allows no other").as_str();
+        let host = HeaderValue::from_str(authority).expect("an authority is visible ASCII");
+        request.headers_mut().insert(header::HOST, host);
+        let path = request.uri().path_and_query().cloned();
+        *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
+
+        let connect = options.connect_timeout.unwrap_or(limits::CONNECT).min(limits::CONNECT);
+        let stream = timeout(connect, dial(&destination)).await.map_err(|_| SendError::TimedOut)??;
+        let (mut sender, connection) = http1::Builder::new()
+            .max_headers(limits::RESPONSE_HEADERS)
+            .max_buf_size(limits::RESPONSE_HEAD)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| explain(&error))?;
+        // What ends the connection is told to the sender or to the body.
+        let connection = spawn(async { drop(connection.await) });
+
+        let request = request.map(|body| Capped::new(body, limits::REQUEST_BODY as u64, WasiError::HttpRequestBodySize).boxed_unsync());
+        let answer = sender.send_request(request);
+        let response = match options.first_byte_timeout {
+            Some(patience) => timeout(patience, answer).await.map_err(|_| SendError::TimedOut)?,
+            None => answer.await,
+        };
+        let response = response.map_err(|error| explain(&error))?;
+        let between_bytes = options.between_bytes_timeout;
+        Ok(response.map(|incoming| {
+            let body = ResponseBody { incoming, stalled: between_bytes.map(Stalled::new), _slot: slot, _connection: connection };
+            Capped::new(body, limits::RESPONSE_BODY, WasiError::HttpResponseBodySize).boxed_unsync()
+        }))
+    }
+
+    fn take_slot(&self) -> Result<OwnedSemaphorePermit, SendError> {
+        let left = self.requests_left.load(Ordering::Relaxed);
+        let left = left.checked_sub(1).ok_or_else(|| {
+            SendError::Limit(format!("a hook may send {} requests a run; no option grants more", limits::REQUESTS))
+        })?;
+        let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
+            SendError::Limit(format!("a hook may have {} requests at a time; no option grants more", limits::CONCURRENT_REQUESTS))
+        })?;
+        self.requests_left.store(left, Ordering::Relaxed);
+        Ok(slot)
+    }
+}
+
+/// Connects to the first address at which something listens.
+async fn dial(Destination(addresses): &Destination) -> Result<TcpStream, SendError> {
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            // The latter two: this host has no IPv6.
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::AddrNotAvailable)
+                    || error.raw_os_error() == Some(libc::EAFNOSUPPORT) => {}
+            Err(error) => return Err(SendError::Other(format!("cannot connect to {address}: {error}"))),
+        }
+    }
+    Err(SendError::Refused)
+}
+
+/// What went wrong on the wire, in a guest's terms.
+fn explain(error: &hyper::Error) -> SendError {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    if let Some(WasiError::HttpRequestBodySize(_)) = error.source().and_then(|cause| cause.downcast_ref()) {
+        SendError::Limit(format!("a request's body may have {} bytes; no option grants more", limits::REQUEST_BODY))
+    } else if error.is_parse_too_large() {
+        SendError::TooLarge
+    } else if error.is_parse() {
+        SendError::Other(format!("the answer is not HTTP/1.1: {error}"))
+    } else if error.is_incomplete_message() || cause == Some(io::ErrorKind::ConnectionReset) {
+        SendError::Closed
+    } else if error.is_canceled() {
+        SendError::Other("the connection was closed before the request was sent".to_owned())
+    } else {
+        SendError::Other(error.to_string())
+    }
+}
+
+impl From<SendError> for WasiError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Denied(Denied::Scheme(_) | Denied::Connect) => Self::HttpRequestDenied,
+            SendError::Denied(_) => Self::DestinationIpProhibited,
+            SendError::Limit(_) => Self::ConnectionLimitReached,
+            SendError::Refused => Self::ConnectionRefused,
+            SendError::Closed => Self::ConnectionTerminated,
+            SendError::TimedOut => Self::ConnectionTimeout,
+            SendError::TooLarge => Self::HttpResponseHeaderSectionSize(Some(limits::RESPONSE_HEAD as u32)),
+            SendError::Other(why) => Self::InternalError(Some(why)),
+        }
+    }
+}
+
+impl From<WasiError> for SendError {
+    /// For what a response's body can end with.
+    fn from(error: WasiError) -> Self {
+        match error {
+            WasiError::HttpResponseBodySize(_) => Self::TooLarge,
+            WasiError::ConnectionReadTimeout => Self::TimedOut,
+            error => Self::Other(format!("the answer broke off: {error}")),
+        }
+    }
+}
+
+/// A response's body, which stalls no longer than the guest wished and holds what must live as long.
+struct ResponseBody {
+    incoming: Incoming,
+    stalled: Option<Stalled>,
+    _slot: OwnedSemaphorePermit,
+    _connection: AbortOnDropJoinHandle<()>,
+}
+
+/// A timer that every frame sets back.
+struct Stalled {
+    patience: Duration,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Stalled {
+    fn new(patience: Duration) -> Self {
+        Self { patience, timer: Box::pin(sleep(patience)) }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = WasiError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, WasiError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) {
+            if let Some(stalled) = &mut self.stalled {
+                stalled.timer.as_mut().reset(tokio::time::Instant::now() + stalled.patience);
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(WasiError::from)));
+        }
+        match &mut self.stalled {
+            Some(stalled) => {
+                ready!(stalled.timer.as_mut().poll(context));
+                Poll::Ready(Some(Err(WasiError::ConnectionReadTimeout)))
+            }
+            None => Poll::Pending,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// A body that ends with an error where it would grow over its limit.
+struct Capped<B> {
+    body: B,
+    limit: u64,
+    left: u64,
+    too_large: fn(Option<u64>) -> WasiError,
+}
+
+impl<B> Capped<B> {
+    fn new(body: B, limit: u64, too_large: fn(Option<u64>) -> WasiError) -> Self {
+        Self { body, limit, left: limit, too_large }
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = WasiError> + Unpin> Body for Capped<B> {
+    type Data = Bytes;
+    type Error = WasiError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, WasiError>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let length = match &frame {
+            Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len) as u64,
+            _ => 0,
+        };
+        match self.left.checked_sub(length) {
+            Some(left) => {
+                self.left = left;
+                Poll::Ready(frame)
+            }
+            None => Poll::Ready(Some(Err((self.too_large)(Some(self.limit))))),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+}

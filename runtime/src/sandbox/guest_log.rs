@@ -1,0 +1,136 @@
+//! What a guest says: its `log` calls, its stdout and its stderr, as log lines under the plugin's name.
+//!
+//! A line stays one line, is cut when it is long, and there is an end to them all.
+
+use super::limits::{LOG_BYTES, LOG_LINE};
+use crate::report::printable;
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
+use tokio::io::AsyncWrite;
+use tracing::Level;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+
+/// The log of one run of a hook. Clones share its limit.
+#[derive(Clone, Debug)]
+pub struct GuestLog {
+    plugin: Arc<str>,
+    left: Arc<AtomicUsize>,
+}
+
+impl GuestLog {
+    /// A log that appears under `plugin`.
+    pub fn new(plugin: &str) -> Self {
+        Self { plugin: plugin.into(), left: Arc::new(AtomicUsize::new(LOG_BYTES)) }
+    }
+
+    /// Logs one line, unless the limit is reached. The host's remarks on what the guest does count too.
+    pub fn line(&self, level: Level, text: &str) {
+        let plugin = &*self.plugin;
+        // An empty line costs as well, or there would be no end to them.
+        let cost = text.len().min(LOG_LINE) + 1;
+        let left = self.left.load(Ordering::Relaxed);
+        if left == 0 {
+            return;
+        }
+        if left <= cost {
+            self.left.store(0, Ordering::Relaxed);
+            tracing::warn!(plugin, "log limit of {} KiB reached, its further lines are dropped", LOG_BYTES >> 10);
+            return;
+        }
+        self.left.store(left - cost, Ordering::Relaxed);
+        let message = cut(text);
+        match level {
+            Level::ERROR => tracing::error!(plugin, "{message}"),
+            Level::WARN => tracing::warn!(plugin, "{message}"),
+            Level::INFO => tracing::info!(plugin, "{message}"),
+            _ => tracing::debug!(plugin, "{message}"),
+        }
+    }
+
+    /// A stream whose lines are logged.
+    pub fn stream(&self, level: Level) -> LineStream {
+        LineStream(Arc::new(Mutex::new(Lines { log: self.clone(), level, partial: Vec::new() })))
+    }
+}
+
+fn cut(text: &str) -> String {
+    if text.len() <= LOG_LINE {
+        return printable(text);
+    }
+    printable(&text[..text.floor_char_boundary(LOG_LINE)]) + "..."
+}
+
+/// A guest's stdout or stderr. A last line without a newline is logged when the run is over.
+#[derive(Clone, Debug)]
+pub struct LineStream(Arc<Mutex<Lines>>);
+
+#[derive(Debug)]
+struct Lines {
+    log: GuestLog,
+    level: Level,
+    partial: Vec<u8>,
+}
+
+impl Lines {
+    fn push(&mut self, mut bytes: &[u8]) {
+        while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
+            self.keep(&bytes[..end]);
+            self.end_line();
+            bytes = &bytes[end + 1..];
+        }
+        self.keep(bytes);
+    }
+
+    /// Keeps one byte more than is shown, so that a cut is seen as one.
+    fn keep(&mut self, bytes: &[u8]) {
+        let room = (LOG_LINE + 1).saturating_sub(self.partial.len());
+        self.partial.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    fn end_line(&mut self) {
+        self.log.line(self.level, &String::from_utf8_lossy(&self.partial));
+        self.partial.clear();
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        if !self.partial.is_empty() {
+            self.end_line();
+        }
+    }
+}
+
+impl AsyncWrite for LineStream {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.lock().expect("no panic while a line is kept").push(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl IsTerminal for LineStream {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for LineStream {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+}

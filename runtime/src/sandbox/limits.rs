@@ -1,0 +1,93 @@
+//! What a guest may use up. Every bound of the sandbox that is a number is here, with its reason.
+
+use std::time::Duration;
+use wasmtime::{ResourceLimiter, Result};
+
+/// Memory of one run of a hook by default, all its linear memories together, in bytes; `memory=` says otherwise.
+/// A Rust or C hook needs one or two MiB, one in Python or JavaScript 20 to 40.
+pub const MEMORY: u64 = 64 << 20;
+/// Elements of all tables together. A Go or Python guest has some ten thousand functions in them.
+const TABLE_ELEMENTS: usize = 200_000;
+/// Core instances of one component. Language runtimes come as a dozen modules with their adapters.
+const INSTANCES: usize = 100;
+/// Memories and tables, each: one a core instance.
+const MEMORIES_AND_TABLES: usize = 100;
+
+/// Host memory that one call may make the host allocate for its arguments, in bytes: fuel of the component model.
+pub const HOSTCALL_BYTES: usize = 16 << 20;
+/// Resources (streams, requests, pollables, …) that a guest may hold at once.
+pub const HANDLES: usize = 1_000;
+/// Random bytes of one call. A seed is 32.
+pub const RANDOM_BYTES: u64 = 64 << 10;
+
+/// Log lines of one run of a hook, in bytes of text. Some thousand lines.
+pub const LOG_BYTES: usize = 1 << 20;
+/// One log line, in bytes; what is longer is cut.
+pub const LOG_LINE: usize = 2 << 10;
+
+/// Requests of one run of a hook: a wait that polls every 10 ms for a minute needs 6,000.
+pub const REQUESTS: u32 = 10_000;
+/// Requests at a time.
+pub const CONCURRENT_REQUESTS: usize = 16;
+/// The body of a request, in bytes.
+pub const REQUEST_BODY: usize = 4 << 20;
+/// The body of a response, in bytes.
+pub const RESPONSE_BODY: u64 = 4 << 20;
+/// The head of a response, in bytes, and what is buffered of it.
+pub const RESPONSE_HEAD: usize = 64 << 10;
+/// Header fields of a response; what Envoy has by default (`max_response_headers_count`).
+pub const RESPONSE_HEADERS: usize = 100;
+/// Header fields of a request, in bytes of host memory.
+pub const REQUEST_HEADERS: usize = 64 << 10;
+/// Until a connection on the loopback stands. It takes microseconds unless the backlog is full.
+pub const CONNECT: Duration = Duration::from_secs(5);
+
+/// A plugin's file, in bytes. A whole Python in one is 18 MB.
+pub const PLUGIN_FILE: u64 = 128 << 20;
+
+/// Between two ticks at which a spinning guest yields.
+pub const TICK: Duration = Duration::from_millis(10);
+
+/// Keeps one run of a hook within its memory, and remembers whether it wanted more.
+#[derive(Debug)]
+pub struct Limiter {
+    memory_left: u64,
+    table_elements_left: usize,
+    /// Whether memory was refused: then this is the likely cause of what fails next.
+    pub memory_refused: bool,
+}
+
+impl Limiter {
+    /// `memory` in bytes, for all linear memories together.
+    pub fn new(memory: u64) -> Self {
+        Self { memory_left: memory, table_elements_left: TABLE_ELEMENTS, memory_refused: false }
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
+        match self.memory_left.checked_sub((desired - current) as u64) {
+            Some(left) => self.memory_left = left,
+            None => self.memory_refused = true,
+        }
+        Ok(!self.memory_refused)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
+        let left = self.table_elements_left.checked_sub(desired - current);
+        self.table_elements_left = left.unwrap_or(self.table_elements_left);
+        Ok(left.is_some())
+    }
+
+    fn instances(&self) -> usize {
+        INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        MEMORIES_AND_TABLES
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_AND_TABLES
+    }
+}

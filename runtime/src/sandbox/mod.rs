@@ -1,0 +1,108 @@
+//! The sandbox: all that a guest may do, one policy a file. It knows nothing of processes.
+//!
+//! * [`engine`]: how guests are compiled and run.
+//! * [`limits`]: what a guest may use up.
+//! * [`egress`]: where its requests may go; [`client`]: how they go there.
+//! * [`guest_log`]: what it may say.
+//! * [`state`]: the host's side of its imports.
+
+pub mod bindings;
+pub mod client;
+pub mod egress;
+pub mod engine;
+pub mod guest_log;
+pub mod limits;
+mod state;
+mod ticker;
+
+pub use state::{Grants, JobFacts, State};
+
+use bindings::exports::wrapper::hook::{after_exit, before_start};
+use bindings::wrapper::hook::types::ExitStatus;
+use wasmtime::{
+    Engine, Result, Store,
+    component::{Component, HasSelf, InstancePre, Linker},
+};
+
+/// An engine, and everything that a guest may import.
+pub struct Sandbox {
+    engine: Engine,
+    linker: Linker<State>,
+}
+
+impl Sandbox {
+    /// Makes the engine and fills the linker. Fails only where the system has no memory for it.
+    pub fn new() -> Result<Self> {
+        let engine = engine::engine()?;
+        let mut linker = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+        bindings::wrapper::hook::types::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+        bindings::wrapper::hook::job::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+        bindings::wrapper::hook::log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+        bindings::wrapper::hook::localhost::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+        Ok(Self { engine, linker })
+    }
+
+    /// The engine that a component must be made for.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Loads a plugin that was compiled ahead of time in this binary's own build.
+    pub fn load_built_in(&self, compiled: &'static [u8]) -> Result<Component> {
+        // SAFETY: the bytes are the output of `precompile_component` in the build script, and part of this binary.
+        unsafe { Component::deserialize(&self.engine, compiled) }
+    }
+
+    /// Checks every import of a component against what is granted. Nothing of the guest runs.
+    pub fn check(&self, component: &Component) -> Result<Guest> {
+        let pre = self.linker.instantiate_pre(component)?;
+        let before_start = before_start::GuestIndices::new(&pre).ok();
+        let after_exit = after_exit::GuestIndices::new(&pre).ok();
+        Ok(Guest { pre, before_start, after_exit })
+    }
+}
+
+/// A component that can be run: its imports are granted and its hooks are known.
+pub struct Guest {
+    pre: InstancePre<State>,
+    before_start: Option<before_start::GuestIndices>,
+    after_exit: Option<after_exit::GuestIndices>,
+}
+
+impl Guest {
+    /// Whether it exports `before-start`.
+    pub fn has_before_start(&self) -> bool {
+        self.before_start.is_some()
+    }
+
+    /// Whether it exports `after-exit`.
+    pub fn has_after_exit(&self) -> bool {
+        self.after_exit.is_some()
+    }
+
+    /// Runs the before-start hook in a new instance. Does nothing where there is none.
+    pub async fn before_start(&self, store: &mut Store<State>) -> Result<Result<(), String>> {
+        let Some(hook) = &self.before_start else { return Ok(Ok(())) };
+        let instance = self.pre.instantiate_async(&mut *store).await?;
+        hook.load(&mut *store, &instance)?.call_run(store).await
+    }
+
+    /// Runs the after-exit hook in a new instance. Does nothing where there is none.
+    pub async fn after_exit(&self, store: &mut Store<State>, status: &ExitStatus) -> Result<Result<(), String>> {
+        let Some(hook) = &self.after_exit else { return Ok(Ok(())) };
+        let instance = self.pre.instantiate_async(&mut *store).await?;
+        hook.load(&mut *store, &instance)?.call_run(store, status).await
+    }
+
+    /// A store for one run, with every limit in force, and the clock that interrupts a spinning guest while it lives.
+    pub fn store(&self, state: State) -> std::io::Result<(Store<State>, ticker::Ticker)> {
+        let mut store = Store::new(self.pre.engine(), state);
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(limits::HOSTCALL_BYTES);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        Ok((store, ticker::Ticker::start(self.pre.engine())?))
+    }
+}

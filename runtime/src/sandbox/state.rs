@@ -1,0 +1,255 @@
+//! What one run of a hook has: the host's side of everything it may import.
+
+use super::{
+    bindings::wrapper::hook::{job, localhost, log, types},
+    client::Client,
+    egress::{EgressPolicy, Port},
+    guest_log::GuestLog,
+    limits::{self, Limiter},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Method, Request, Uri, header};
+use http_body_util::{BodyExt as _, Full};
+use std::{
+    env,
+    time::{Duration, SystemTime},
+};
+use tokio::time::{Instant, timeout_at};
+use tracing::Level;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{
+    DEFAULT_FORBIDDEN_HEADERS, Error as WasiError, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
+    WasiHttpView,
+};
+
+/// A request ends this long before the hook's deadline, so that the hook can say what it waited for.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// What a plugin may have beyond what every plugin has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grants {
+    /// The loopback ports that it may reach; empty for every port.
+    pub ports: Vec<Port>,
+    /// Environment variables that it may see beside those named `HOOK_…`.
+    pub env: Vec<String>,
+    /// Its memory in bytes, all linear memories of one run together.
+    pub memory: u64,
+}
+
+/// What a guest may know of the job.
+#[derive(Clone, Debug)]
+pub struct JobFacts {
+    /// The file name of the command.
+    pub name: String,
+    /// Its process id, once it runs.
+    pub pid: Option<u32>,
+    /// When it was started, for people.
+    pub started_at: Option<SystemTime>,
+    /// When it was started, for measuring.
+    pub started: Option<std::time::Instant>,
+    /// How it ended, once it has.
+    pub status: Option<types::ExitStatus>,
+}
+
+/// The host's state of one run.
+pub struct State {
+    pub(super) limiter: Limiter,
+    job: JobFacts,
+    log: GuestLog,
+    client: Client,
+    deadline: Instant,
+    table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+}
+
+impl State {
+    /// A fresh state: nothing of one run is seen by the next.
+    pub fn new(plugin: &str, grants: &Grants, job: JobFacts, deadline: Instant) -> Self {
+        let log = GuestLog::new(plugin);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits::HANDLES);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(limits::REQUEST_HEADERS);
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(log.stream(Level::INFO)).stderr(log.stream(Level::WARN)).max_random_size(limits::RANDOM_BYTES);
+        for (name, value) in env::vars_os() {
+            // A guest's environment is text; a variable that is not stays out of its sight.
+            if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string())
+                && (name.starts_with("HOOK_") || grants.env.contains(&name))
+            {
+                wasi.env(name, value);
+            }
+        }
+        Self {
+            limiter: Limiter::new(grants.memory),
+            client: Client::new(EgressPolicy::new(grants.ports.clone()), log.clone()),
+            wasi: wasi.build(),
+            job,
+            log,
+            deadline,
+            table,
+            http,
+        }
+    }
+}
+
+impl State {
+    /// Whether the guest was refused memory in this run.
+    pub fn memory_refused(&self) -> bool {
+        self.limiter.memory_refused
+    }
+}
+
+impl types::Host for State {}
+
+impl job::Host for State {
+    fn name(&mut self) -> String {
+        self.job.name.clone()
+    }
+
+    fn pid(&mut self) -> Option<u32> {
+        self.job.pid
+    }
+
+    fn started_at(&mut self) -> Option<u64> {
+        let since_epoch = self.job.started_at?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        u64::try_from(since_epoch.as_millis()).ok()
+    }
+
+    fn elapsed(&mut self) -> u64 {
+        self.job.started.map_or(0, |started| u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn status(&mut self) -> Option<types::ExitStatus> {
+        self.job.status.clone()
+    }
+}
+
+impl log::Host for State {
+    fn log(&mut self, level: log::Level, message: String) {
+        let level = match level {
+            log::Level::Debug => Level::DEBUG,
+            log::Level::Info => Level::INFO,
+            log::Level::Warn => Level::WARN,
+            log::Level::Error => Level::ERROR,
+        };
+        self.log.line(level, &message);
+    }
+}
+
+impl localhost::Host for State {
+    async fn send(&mut self, request: localhost::Request) -> Result<localhost::Response, localhost::Error> {
+        let latest = self.deadline.checked_sub(LAST_WORDS).unwrap_or(self.deadline);
+        let own = request.timeout_ms.map(|timeout| Instant::now() + Duration::from_millis(timeout.into()));
+        let deadline = own.map_or(latest, |own| own.min(latest));
+        let request = http_request(request)?;
+        let exchange = async {
+            let response = self.client.send(request, RequestOptions::default()).await?;
+            let (head, body) = response.into_parts();
+            let body = body.collect().await?.to_bytes().into();
+            let headers = head.headers.iter().map(|(name, value)| {
+                (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            });
+            Ok(localhost::Response { status: head.status.as_u16(), headers: headers.collect(), body })
+        };
+        timeout_at(deadline, exchange).await.unwrap_or(Err(localhost::Error::TimedOut))
+    }
+}
+
+/// The request in the terms of the HTTP library, whose types take nothing that could break out of its place on the wire.
+fn http_request(request: localhost::Request) -> Result<Request<WasiBody>, localhost::Error> {
+    let invalid = |what: &str, value: &str| localhost::Error::Other(format!("{value:?} is not {what}"));
+    let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| invalid("a method", &request.method))?;
+    if !request.path.starts_with('/') {
+        return Err(invalid("a path; it begins with '/'", &request.path));
+    }
+    let uri = Uri::builder()
+        .scheme("http")
+        .authority(format!("localhost:{}", request.port))
+        .path_and_query(request.path.as_str())
+        .build()
+        .map_err(|_| invalid("a path", &request.path))?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in &request.headers {
+        let field = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid("a header's name", name))?;
+        if DEFAULT_FORBIDDEN_HEADERS.contains(&field) || field == header::CONTENT_LENGTH {
+            return Err(localhost::Error::Denied(format!("header {field}: the wrapper sets it; no option grants it")));
+        }
+        headers.append(field, value.parse().map_err(|_| invalid("a header's value", value))?);
+    }
+    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if size > limits::REQUEST_HEADERS {
+        return Err(localhost::Error::Denied(format!(
+            "headers of {size} bytes: a request may have {}; no option grants more",
+            limits::REQUEST_HEADERS
+        )));
+    }
+    let body = Full::new(Bytes::from(request.body)).map_err(|never| match never {}).boxed_unsync();
+    let mut built = Request::new(body);
+    *built.method_mut() = method;
+    *built.uri_mut() = uri;
+    *built.headers_mut() = headers;
+    Ok(built)
+}
+
+impl From<super::client::SendError> for localhost::Error {
+    fn from(error: super::client::SendError) -> Self {
+        use super::client::SendError;
+        match error {
+            SendError::Denied(_) | SendError::Limit(_) => Self::Denied(error.to_string()),
+            SendError::Refused => Self::Refused,
+            SendError::Closed => Self::Closed,
+            SendError::TimedOut => Self::TimedOut,
+            SendError::TooLarge => Self::TooLarge,
+            SendError::Other(why) => Self::Other(why),
+        }
+    }
+}
+
+impl From<WasiError> for localhost::Error {
+    fn from(error: WasiError) -> Self {
+        super::client::SendError::from(error).into()
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.client }
+    }
+}
+
+type Sent = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), WasiError>> + Send>);
+
+/// `wasi:http`, held to the same policy.
+impl WasiHttpHooks for Client {
+    /// All schemes come as far as the policy, which says why it refuses one.
+    fn is_supported_scheme(&mut self, _: &http::uri::Scheme) -> bool {
+        true
+    }
+
+    fn default_scheme(&mut self) -> Option<http::uri::Scheme> {
+        Some(http::uri::Scheme::HTTP)
+    }
+
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _: Box<dyn Future<Output = Result<(), WasiError>> + Send>,
+    ) -> Box<dyn Future<Output = Result<Sent, WasiError>> + Send> {
+        let client = self.clone();
+        Box::new(async move {
+            let response = client.send(request, options.unwrap_or_default()).await?;
+            let connection_is_held_by_the_body: Box<dyn Future<Output = _> + Send> = Box::new(async { Ok(()) });
+            Ok((response, connection_is_held_by_the_body))
+        })
+    }
+}
