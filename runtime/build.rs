@@ -16,11 +16,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=src/sandbox/engine.rs");
 
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
-    let components = build(&BUILT_INS, Profile::Plugin, &target_dir(&out_dir, &env::var("TARGET")?)).unwrap_or_else(|error| {
-        // A build script's panic or returned error is printed with debug quotes around it; this is for a person.
-        eprintln!("error: {error}");
-        std::process::exit(1);
-    });
+    let components =
+        build(&BUILT_INS, Profile::Plugin, &target_dir(&out_dir, &env::var("TARGET")?)).unwrap_or_else(|error| {
+            // A build script's panic or returned error is printed with debug quotes around it; this is for a person.
+            eprintln!("error: {error}");
+            std::process::exit(1);
+        });
 
     let engine = engine::engine()?;
     let mut table = String::from("&[");

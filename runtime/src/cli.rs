@@ -7,13 +7,7 @@ use crate::{
     report::{LogFormat, LogLevel},
 };
 use clap::Parser;
-use std::{
-    env,
-    ffi::OsString,
-    fmt::Display,
-    str::FromStr,
-    time::Duration,
-};
+use std::{env, ffi::OsString, fmt::Display, str::FromStr, time::Duration};
 
 /// Runs COMMAND as a container's entrypoint, and sandboxed WebAssembly hooks around it.
 ///
@@ -127,7 +121,9 @@ impl Options {
     fn with_environment(arguments: Arguments, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, String> {
         let text = |name: &str| {
             let value = variable(name).filter(|value| !value.is_empty());
-            value.map(|value| value.into_string().map_err(|value| format!("{name}: {value:?} is not UTF-8"))).transpose()
+            value
+                .map(|value| value.into_string().map_err(|value| format!("{name}: {value:?} is not UTF-8")))
+                .transpose()
         };
         let mut command = arguments.command.into_iter();
         Ok(Self {
@@ -135,7 +131,9 @@ impl Options {
             arguments: command.collect(),
             plugins: match (arguments.plugins.as_slice(), text("WRAPPER_PLUGIN_PATH")?) {
                 ([], None) => parse_plugins(["istio-quit"], "default")?,
-                ([], Some(path)) => parse_plugins(path.split(':').filter(|spec| !spec.is_empty()), "WRAPPER_PLUGIN_PATH")?,
+                ([], Some(path)) => {
+                    parse_plugins(path.split(':').filter(|spec| !spec.is_empty()), "WRAPPER_PLUGIN_PATH")?
+                }
                 (specs, _) => parse_plugins(specs.iter().map(String::as_str), "--plugin")?,
             },
             hook_timeout: setting(arguments.hook_timeout, "WRAPPER_HOOK_TIMEOUT", &text, parse_duration)?
@@ -211,7 +209,8 @@ mod tests {
     use super::*;
 
     fn options(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Options, String> {
-        let arguments = Arguments::try_parse_from([&["wrapper"], arguments].concat()).map_err(|error| error.to_string())?;
+        let arguments =
+            Arguments::try_parse_from([&["wrapper"], arguments].concat()).map_err(|error| error.to_string())?;
         Options::with_environment(arguments, |name| {
             environment.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
         })
@@ -265,7 +264,11 @@ mod tests {
     fn a_bad_value_is_named_with_its_origin() {
         for (name, value, error) in [
             ("WRAPPER_HOOK_TIMEOUT", "20", "WRAPPER_HOOK_TIMEOUT: '20' is not a duration; write it as 20s or 1m30s"),
-            ("WRAPPER_START_TIMEOUT", "0s", "WRAPPER_START_TIMEOUT: '0s' is no time at all; for no hooks say --plugin none"),
+            (
+                "WRAPPER_START_TIMEOUT",
+                "0s",
+                "WRAPPER_START_TIMEOUT: '0s' is no time at all; for no hooks say --plugin none",
+            ),
             ("WRAPPER_HOOK_TIMEOUT", "99999y", "WRAPPER_HOOK_TIMEOUT: '99999y' is more than a year"),
             ("WRAPPER_ON_HOOK_FAILURE", "retry", "WRAPPER_ON_HOOK_FAILURE: 'retry' is neither ignore nor fail"),
             ("WRAPPER_LOG_FORMAT", "xml", "WRAPPER_LOG_FORMAT: 'xml' is not a log format; write text or json"),

@@ -91,7 +91,8 @@ fn run_all(phase: &Phase, plugins: &[Plugin], job: &JobFacts, deadline: Instant)
         let started = Instant::now();
         // An equal share of what is left, so that a hook that hangs leaves the others theirs; what one does not use is
         // there for the next.
-        let share = deadline.saturating_duration_since(started) / u32::try_from(plugins.len() - index).unwrap_or(u32::MAX);
+        let share =
+            deadline.saturating_duration_since(started) / u32::try_from(plugins.len() - index).unwrap_or(u32::MAX);
         let timeout = plugin.timeout.map_or(share, |own| own.min(share));
         let result = run(phase, plugin, job, timeout);
         let took = millis(started.elapsed());
@@ -132,8 +133,12 @@ fn run(phase: &Phase, plugin: &Plugin, job: &JobFacts, timeout: Duration) -> Res
         Ok(Ok(Err(why))) => crate::report::printable(&why),
         Ok(Err(error)) => explain(&error),
         Err(_) => {
-            let option = if plugin.timeout.is_some_and(|own| own <= timeout) { "its timeout=" } else { "its share of the deadline" };
-            format!("stopped after {}, {option}", millis(timeout))
+            let option = match phase {
+                _ if plugin.timeout.is_some_and(|own| own <= timeout) => "timeout=",
+                Phase::BeforeStart => "--start-timeout",
+                Phase::AfterExit(_) => "--hook-timeout",
+            };
+            format!("stopped at its deadline; {option} grants more")
         }
     };
     let hint = if memory_refused {

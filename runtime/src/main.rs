@@ -37,7 +37,11 @@ fn main() -> ExitCode {
     };
     match &status {
         ExitStatus::NotStarted { .. } => tracing::error!("{} {status}", job.name),
-        _ => tracing::info!("{} {status} after {}", job.name, millis(job.started.map_or(Duration::ZERO, |at| at.elapsed()))),
+        _ => tracing::info!(
+            "{} {status} after {}",
+            job.name,
+            millis(job.started.map_or(Duration::ZERO, |at| at.elapsed()))
+        ),
     }
     job.status = Some(hooks::exit_status(&status));
     let failed = after_exit(&supervisor, &options, &plugins, job);
@@ -60,12 +64,17 @@ fn load(options: &Options) -> (Arc<[Plugin]>, Option<String>) {
 }
 
 /// Runs the hooks that decide whether the job may start.
-fn before_start(supervisor: &Supervisor, options: &Options, plugins: &Arc<[Plugin]>, job: &JobFacts) -> Result<(), ExitStatus> {
+fn before_start(
+    supervisor: &Supervisor,
+    options: &Options,
+    plugins: &Arc<[Plugin]>,
+    job: &JobFacts,
+) -> Result<(), ExitStatus> {
     if !plugins.iter().any(Plugin::has_before_start) {
         return Ok(());
     }
-    let running = start_hooks(Phase::BeforeStart, plugins, job.clone(), options.start_timeout)
-        .map_err(ExitStatus::refused)?;
+    let running =
+        start_hooks(Phase::BeforeStart, plugins, job.clone(), options.start_timeout).map_err(ExitStatus::refused)?;
     match supervisor.wait_for(&running.done, running.deadline + LEEWAY, OnSignal::Return) {
         Waited::Done(failures) => failures.first().map_or(Ok(()), |first| {
             Err(ExitStatus::refused(format!("before-start hook {} failed: {}", first.plugin, first.why)))

@@ -78,7 +78,9 @@ pub fn init(format: LogFormat, level: LogLevel) {
     let lines = tracing_subscriber::fmt::layer().with_writer(Mutex::new(Stderr::default()));
     let subscriber = tracing_subscriber::registry();
     let result = match format {
-        LogFormat::Text => tracing::subscriber::set_global_default(subscriber.with(lines.event_format(Text).with_filter(ours))),
+        LogFormat::Text => {
+            tracing::subscriber::set_global_default(subscriber.with(lines.event_format(Text).with_filter(ours)))
+        }
         LogFormat::Json => {
             let json = lines.json().flatten_event(true).with_target(false);
             tracing::subscriber::set_global_default(subscriber.with(json.with_filter(ours)))

@@ -39,12 +39,15 @@ impl Toolchain {
     /// Looks for a compiler, the usual one first.
     pub fn find() -> Result<Self, ToolchainError> {
         let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        if print(Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET])).is_some_and(|dir| dir.is_dir()) {
+        if print(Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]))
+            .is_some_and(|dir| dir.is_dir())
+        {
             return Ok(Self::Installed);
         }
         let source = print(Command::new("/usr/bin/rustc").args(["--print", "sysroot"]))
             .is_some_and(|sysroot| sysroot.join("lib/rustlib/src/rust/library/std/Cargo.toml").exists());
-        let linker = ["/usr/bin/wasm-ld-19", "/usr/bin/wasm-ld"].map(PathBuf::from).into_iter().find(|path| path.exists());
+        let linker =
+            ["/usr/bin/wasm-ld-19", "/usr/bin/wasm-ld"].map(PathBuf::from).into_iter().find(|path| path.exists());
         match linker {
             Some(linker) if source && Path::new("/usr/bin/cargo").exists() => Ok(Self::DebianSource { linker }),
             _ => Err(ToolchainError),

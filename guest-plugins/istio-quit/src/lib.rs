@@ -56,7 +56,9 @@ fn quit(_: ExitStatus) -> Result<(), String> {
             log::info!("nothing listens on {place}: no sidecar to quit");
             Ok(())
         }
-        Err(Error::TimedOut) => Err(format!("{place} took the request and did not answer in time; see the sidecar's log")),
+        Err(Error::TimedOut) => {
+            Err(format!("{place} took the request and did not answer in time; see the sidecar's log"))
+        }
         Err(error) => Err(format!("{place}: {error}")),
     }
 }
@@ -85,7 +87,9 @@ fn explain(url: &Url, response: &Response) -> String {
     let status = response.status;
     let hint = match status {
         403 => "the agent takes this only from its own host; the job must share the sidecar's network namespace",
-        404 => "what listens there does not know the path; is it the Istio agent? HOOK_ISTIO_QUIT_URL sets port and path",
+        404 => {
+            "what listens there does not know the path; is it the Istio agent? HOOK_ISTIO_QUIT_URL sets port and path"
+        }
         405 => "what listens there does not take POST; is it the Istio agent? HOOK_ISTIO_QUIT_URL sets port and path",
         500..600 => "the sidecar could not do it; its own log says why",
         _ => "not an answer of the Istio agent; HOOK_ISTIO_QUIT_URL sets port and path",

@@ -4,5 +4,8 @@ use crate::bindings::wasi::cli::environment;
 
 /// The value of a variable. None where it is unset, or empty, which counts as unset.
 pub fn var(name: &str) -> Option<String> {
-    environment::get_environment().into_iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value)
+    environment::get_environment()
+        .into_iter()
+        .find(|(key, value)| key == name && !value.is_empty())
+        .map(|(_, value)| value)
 }

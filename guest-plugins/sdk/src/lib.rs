@@ -29,11 +29,11 @@
 //! What a hook can reach is in [`job`], [`log`], [`localhost`], [`env`] and [`sleep`]. A panic is logged as an error
 //! with its place in the source, and ends the hook; the job's exit code stays what it was.
 
+mod bindings;
 pub mod env;
 pub mod job;
 pub mod localhost;
 pub mod log;
-mod bindings;
 mod status;
 
 pub use bindings::ExitStatus;
@@ -61,7 +61,7 @@ macro_rules! after_exit {
                     $run(status).map_err(|error| ::std::string::ToString::to_string(&error))
                 }
             }
-            $crate::__private::after_exit::export!(Hook with_types_in $crate::__private::after_exit);
+    $crate::__private::after_exit::export!(Hook with_types_in $crate::__private::after_exit);
         };
     };
 }
@@ -81,7 +81,7 @@ macro_rules! before_start {
                     $run().map_err(|error| ::std::string::ToString::to_string(&error))
                 }
             }
-            $crate::__private::before_start::export!(Hook with_types_in $crate::__private::before_start);
+    $crate::__private::before_start::export!(Hook with_types_in $crate::__private::before_start);
         };
     };
 }

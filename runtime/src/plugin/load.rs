@@ -1,14 +1,20 @@
 //! From a file to a checked component. Nothing of the guest runs here.
 
 use super::spec::Sha256;
-use crate::sandbox::{Guest, Sandbox, limits};
+use crate::sandbox::{Guest, Sandbox, bindings::wrapper::hook::types::ExitStatus, limits};
 use sha2::Digest as _;
 use std::{
     fs::File,
     io::{self, Read as _},
     path::Path,
 };
-use wasmtime::component::{Component, types::ComponentItem};
+use wasmtime::{
+    Engine,
+    component::{
+        Component,
+        types::{Component as ComponentType, ComponentItem},
+    },
+};
 
 /// The interfaces of this version of the contract.
 const CONTRACT: &str = "wrapper:hook@0.1";
@@ -54,6 +60,9 @@ pub enum LoadError {
     /// A component that is no plugin.
     #[error("exports no hook: a plugin exports wrapper:hook/after-exit or wrapper:hook/before-start, this exports {0}")]
     NoHook(String),
+    /// It exports a hook under the right name that takes or returns something else.
+    #[error("exports {0}, but not as wrapper:hook defines it")]
+    OtherType(String),
     /// It asks for more than the sandbox has.
     #[error("cannot be granted what it imports: {0}")]
     Import(String),
@@ -79,7 +88,8 @@ pub fn load(path: &Path, sha256: Option<Sha256>) -> Result<Guest, LoadError> {
         _ => return Err(LoadError::NotWasm),
     }
     let sandbox = Sandbox::new().map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-    let component = Component::from_binary(sandbox.engine(), &bytes).map_err(|error| LoadError::Invalid(one_line(&error)))?;
+    let component =
+        Component::from_binary(sandbox.engine(), &bytes).map_err(|error| LoadError::Invalid(one_line(&error)))?;
     check(&sandbox, &component)
 }
 
@@ -104,8 +114,12 @@ fn check(sandbox: &Sandbox, component: &Component) -> Result<Guest, LoadError> {
     let kind = component.component_type();
     let exports: Vec<_> = kind.exports(engine).map(|(name, item)| (name.to_owned(), item.ty)).collect();
     let imports = kind.imports(engine).map(|(name, _)| name.to_owned());
-    if let Some(found) = exports.iter().map(|(name, _)| name.clone()).chain(imports).find(|name| is_other_version(name)) {
+    if let Some(found) = exports.iter().map(|(name, _)| name.clone()).chain(imports).find(|name| is_other_version(name))
+    {
         return Err(LoadError::OtherVersion { found });
+    }
+    if let Some((name, _)) = exports.iter().find(|(name, item)| !has_contracts_type(name, item, &kind, engine)) {
+        return Err(LoadError::OtherType(name.clone()));
     }
     let guest = sandbox.check(component).map_err(|error| LoadError::Import(one_line(&error)))?;
     if guest.has_before_start() || guest.has_after_exit() {
@@ -117,6 +131,23 @@ fn check(sandbox: &Sandbox, component: &Component) -> Result<Guest, LoadError> {
         .map(|(name, _)| name.as_str())
         .collect();
     Err(LoadError::NoHook(if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }))
+}
+
+/// Whether an export, if it is one of the contract's hooks, has the function that can be called as such.
+fn has_contracts_type(name: &str, item: &ComponentItem, component: &ComponentType, engine: &Engine) -> bool {
+    let (interface, _) = name.split_once('@').unwrap_or((name, ""));
+    if !matches!(interface, "wrapper:hook/before-start" | "wrapper:hook/after-exit") {
+        return true;
+    }
+    let ComponentItem::ComponentInstance(instance) = item else { return false };
+    let Some(ComponentItem::ComponentFunc(run)) = instance.get_export(engine, "run").map(|export| export.ty) else {
+        return false;
+    };
+    let types = component.instance_type();
+    match interface {
+        "wrapper:hook/before-start" => run.typecheck::<(), (Result<(), String>,)>(&types).is_ok(),
+        _ => run.typecheck::<(ExitStatus,), (Result<(), String>,)>(&types).is_ok(),
+    }
 }
 
 /// Whether an interface is of this package, and of a version that is not compatible with this one.

@@ -74,7 +74,8 @@ impl FromStr for Sha256 {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let invalid = || format!("'{text}' is not a SHA-256 digest; write 64 hexadecimal digits, as sha256sum prints them");
+        let invalid =
+            || format!("'{text}' is not a SHA-256 digest; write 64 hexadecimal digits, as sha256sum prints them");
         if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(invalid());
         }
@@ -109,7 +110,11 @@ impl FromStr for PluginSpec {
                 "env" => return Err("env= names no variable".to_owned()),
                 "memory" => spec.grants.memory = parse_memory(value)?,
                 "sha256" => spec.sha256 = Some(value.parse()?),
-                _ => return Err(format!("'{key}' is not a key of a plugin; there are timeout, port, env, memory, sha256")),
+                _ => {
+                    return Err(format!(
+                        "'{key}' is not a key of a plugin; there are timeout, port, env, memory, sha256"
+                    ));
+                }
             }
         }
         if let (Source::BuiltIn { name, .. }, Some(_)) = (&spec.source, spec.sha256) {
@@ -155,7 +160,9 @@ mod tests {
 
     #[test]
     fn every_key_is_understood() {
-        let spec = spec("/a.wasm,timeout=1m30s,port=15020,port=4191,env=TOKEN,memory=16MiB,sha256=00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF");
+        let spec = spec(
+            "/a.wasm,timeout=1m30s,port=15020,port=4191,env=TOKEN,memory=16MiB,sha256=00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF",
+        );
         assert_eq!(spec.timeout, Some(Duration::from_secs(90)));
         assert_eq!(spec.grants.ports, ["15020".parse().unwrap(), "4191".parse().unwrap()]);
         assert_eq!(spec.grants.env, ["TOKEN"]);
@@ -177,7 +184,10 @@ mod tests {
             ("echo,colour=red", "'colour' is not a key of a plugin; there are timeout, port, env, memory, sha256"),
             ("echo,memory=lots", "'lots' is not a size; write it as 64MiB"),
             ("echo,env=", "env= names no variable"),
-            ("/a.wasm,sha256=12", "'12' is not a SHA-256 digest; write 64 hexadecimal digits, as sha256sum prints them"),
+            (
+                "/a.wasm,sha256=12",
+                "'12' is not a SHA-256 digest; write 64 hexadecimal digits, as sha256sum prints them",
+            ),
             ("echo,timeout=5", "'5' is not a duration; write it as 20s or 1m30s"),
         ] {
             assert_eq!(text.parse::<PluginSpec>(), Err(error.to_owned()), "{text}");

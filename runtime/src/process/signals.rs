@@ -3,7 +3,7 @@
 //! All are blocked from the first moment of `main`. The kernel then keeps a signal until it is asked for, so that one that
 //! arrives before the job exists reaches the job once it does, and none runs a handler or ends the wrapper.
 
-use std::{io, mem, ptr, time::Instant};
+use std::{io, mem, process, ptr, time::Instant};
 
 /// Signals sent to this process are blocked and can be waited for.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub struct Signal {
     /// Whether a key at the terminal made it, such as Ctrl-C. The kernel sends such a signal to every process of the
     /// foreground group, so the job has it already.
     pub from_terminal: bool,
+    /// Whether the wrapper made it itself, such as SIGPIPE by writing to a closed stderr.
+    pub own: bool,
 }
 
 impl Signals {
@@ -61,7 +63,10 @@ impl Signals {
                 (number, info)
             };
             if number > 0 {
-                return Some(Signal { number, from_terminal: info.si_code == libc::SI_KERNEL });
+                // SAFETY: si_pid is there for every signal that a process sent, and is a plain number for others.
+                let sender = unsafe { info.si_pid() };
+                let own = info.si_code <= 0 && u32::try_from(sender) == Ok(process::id());
+                return Some(Signal { number, from_terminal: info.si_code == libc::SI_KERNEL, own });
             }
             match io::Error::last_os_error().raw_os_error() {
                 Some(libc::EINTR) => {} // stopped and continued
@@ -87,9 +92,9 @@ impl Signals {
 /// A signal's name, such as SIGTERM, or its number in words where it has none.
 pub fn signal_name(number: i32) -> String {
     const NAMES: [&str; 31] = [
-        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM",
-        "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",
-        "PWR", "SYS",
+        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
+        "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF",
+        "WINCH", "IO", "PWR", "SYS",
     ];
     match usize::try_from(number).ok().and_then(|number| NAMES.get(number.checked_sub(1)?)) {
         Some(name) => format!("SIG{name}"),

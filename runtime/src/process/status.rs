@@ -1,7 +1,7 @@
 //! How a job ended, and the exit code that says so.
 
-use std::{fmt, process::ExitStatus as Wait};
 use std::os::unix::process::ExitStatusExt as _;
+use std::{fmt, process::ExitStatus as Wait};
 
 /// Exit codes of the wrapper's own, as `docker run`, `env` and POSIX shells use them.
 /// https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_08_02

@@ -53,7 +53,7 @@ impl Supervisor {
                 return status;
             }
             match self.signals.wait(None) {
-                Some(signal) if signal.number != libc::SIGCHLD => forward(signal, job),
+                Some(signal) if signal.number != libc::SIGCHLD && !signal.own => forward(signal, job),
                 _ => {}
             }
         }
@@ -71,9 +71,11 @@ impl Supervisor {
             }
             match self.signals.wait(Some(deadline)) {
                 None => return Waited::TimedOut,
-                Some(Signal { number, .. }) if ends_a_process(number) => match on_signal {
+                Some(Signal { number, own: false, .. }) if ends_a_process(number) => match on_signal {
                     OnSignal::Return => return Waited::Signaled(number),
-                    OnSignal::Ignore => tracing::info!("{} ignored: the job has ended, hooks are running", signal_name(number)),
+                    OnSignal::Ignore => {
+                        tracing::info!("{} ignored: the job has ended, hooks are running", signal_name(number))
+                    }
                 },
                 Some(_) => {}
             }

@@ -10,7 +10,7 @@ use super::{
     limits,
 };
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, Uri, header};
+use http::{HeaderValue, Method, Request, Response, Uri, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::{body::Incoming, client::conn::http1};
@@ -81,7 +81,11 @@ impl Client {
     }
 
     /// Sends a request and waits for the head of its response. The body holds the connection, and closes it when dropped.
-    pub async fn send(&self, request: Request<WasiBody>, options: RequestOptions) -> Result<Response<WasiBody>, SendError> {
+    pub async fn send(
+        &self,
+        request: Request<WasiBody>,
+        options: RequestOptions,
+    ) -> Result<Response<WasiBody>, SendError> {
         let what = format!("{} {}", request.method(), request.uri());
         let started = Instant::now();
         let result = self.exchange(request, options).await;
@@ -98,7 +102,11 @@ impl Client {
         result
     }
 
-    async fn exchange(&self, mut request: Request<WasiBody>, options: RequestOptions) -> Result<Response<WasiBody>, SendError> {
+    async fn exchange(
+        &self,
+        mut request: Request<WasiBody>,
+        options: RequestOptions,
+    ) -> Result<Response<WasiBody>, SendError> {
         let destination = self.policy.permits(request.method(), request.uri())?;
         let slot = self.take_slot()?;
 
@@ -108,6 +116,12 @@ impl Client {
         request.headers_mut().insert(header::HOST, host);
         let path = request.uri().path_and_query().cloned();
         *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
+
+        // RFC 9110, 8.6: a request whose method has a use for a body says that it has none; hyper leaves that out.
+        let has_use_for_a_body = [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
+        if has_use_for_a_body && request.body().is_end_stream() {
+            request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
 
         let connect = options.connect_timeout.unwrap_or(limits::CONNECT).min(limits::CONNECT);
         let stream = timeout(connect, dial(&destination)).await.map_err(|_| SendError::TimedOut)??;
@@ -120,7 +134,8 @@ impl Client {
         // What ends the connection is told to the sender or to the body.
         let connection = spawn(async { drop(connection.await) });
 
-        let request = request.map(|body| Capped::new(body, limits::REQUEST_BODY as u64, WasiError::HttpRequestBodySize).boxed_unsync());
+        let request = request
+            .map(|body| Capped::new(body, limits::REQUEST_BODY as u64, WasiError::HttpRequestBodySize).boxed_unsync());
         let answer = sender.send_request(request);
         let response = match options.first_byte_timeout {
             Some(patience) => timeout(patience, answer).await.map_err(|_| SendError::TimedOut)?,
@@ -129,7 +144,12 @@ impl Client {
         let response = response.map_err(|error| explain(&error))?;
         let between_bytes = options.between_bytes_timeout;
         Ok(response.map(|incoming| {
-            let body = ResponseBody { incoming, stalled: between_bytes.map(Stalled::new), _slot: slot, _connection: connection };
+            let body = ResponseBody {
+                incoming,
+                stalled: between_bytes.map(Stalled::new),
+                _slot: slot,
+                _connection: connection,
+            };
             Capped::new(body, limits::RESPONSE_BODY, WasiError::HttpResponseBodySize).boxed_unsync()
         }))
     }
@@ -140,7 +160,10 @@ impl Client {
             SendError::Limit(format!("a hook may send {} requests a run; no option grants more", limits::REQUESTS))
         })?;
         let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
-            SendError::Limit(format!("a hook may have {} requests at a time; no option grants more", limits::CONCURRENT_REQUESTS))
+            SendError::Limit(format!(
+                "a hook may have {} requests at a time; no option grants more",
+                limits::CONCURRENT_REQUESTS
+            ))
         })?;
         self.requests_left.store(left, Ordering::Relaxed);
         Ok(slot)
@@ -230,7 +253,10 @@ impl Body for ResponseBody {
     type Data = Bytes;
     type Error = WasiError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, WasiError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, WasiError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) {
             if let Some(stalled) = &mut self.stalled {
                 stalled.timer.as_mut().reset(tokio::time::Instant::now() + stalled.patience);
@@ -269,7 +295,10 @@ impl<B: Body<Data = Bytes, Error = WasiError> + Unpin> Body for Capped<B> {
     type Data = Bytes;
     type Error = WasiError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, WasiError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, WasiError>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         let length = match &frame {
             Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len) as u64,

@@ -151,7 +151,11 @@ mod tests {
             ("HTTP://localhost:1/", &["127.0.0.1:1", "[::1]:1"]),
             ("http://localhost:080/", &["127.0.0.1:80", "[::1]:80"]),
         ] {
-            assert_eq!(judge(&EgressPolicy::default(), uri).as_deref(), Ok(&addresses.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>()[..]), "{uri}");
+            assert_eq!(
+                judge(&EgressPolicy::default(), uri).as_deref(),
+                Ok(&addresses.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>()[..]),
+                "{uri}"
+            );
         }
     }
 
@@ -165,11 +169,41 @@ mod tests {
     #[test]
     fn every_other_host_is_refused() {
         for host in [
-            "example.com", "localhost.", "localhost.example.com", "x.localhost", "localhost.localdomain", "local", "127.1",
-            "127.0.1", "2130706433", "0x7f.1", "0x7f000001", "0177.0.0.1", "127.0.0.01", "127.0.0.1.", "0.0.0.0", "0",
-            "10.0.0.1", "169.254.169.254", "192.168.0.1", "255.255.255.255", "128.0.0.1", "126.255.255.255", "[::]",
-            "[::2]", "[::7f00:1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[fe80::1]", "[fc00::1]", "[2001:db8::1]",
-            "user@localhost", "user:password@127.0.0.1", "localhost@example.com", "xn--lclhost-5ya", "metadata.google.internal",
+            "example.com",
+            "localhost.",
+            "localhost.example.com",
+            "x.localhost",
+            "localhost.localdomain",
+            "local",
+            "127.1",
+            "127.0.1",
+            "2130706433",
+            "0x7f.1",
+            "0x7f000001",
+            "0177.0.0.1",
+            "127.0.0.01",
+            "127.0.0.1.",
+            "0.0.0.0",
+            "0",
+            "10.0.0.1",
+            "169.254.169.254",
+            "192.168.0.1",
+            "255.255.255.255",
+            "128.0.0.1",
+            "126.255.255.255",
+            "[::]",
+            "[::2]",
+            "[::7f00:1]",
+            "[::127.0.0.1]",
+            "[64:ff9b::7f00:1]",
+            "[fe80::1]",
+            "[fc00::1]",
+            "[2001:db8::1]",
+            "user@localhost",
+            "user:password@127.0.0.1",
+            "localhost@example.com",
+            "xn--lclhost-5ya",
+            "metadata.google.internal",
         ] {
             let uri: Uri = format!("http://{host}:15020/").parse().unwrap_or_else(|error| panic!("{host}: {error}"));
             let denied = EgressPolicy::default().permits(&Method::POST, &uri);
@@ -179,7 +213,9 @@ mod tests {
 
     #[test]
     fn what_is_no_authority_does_not_even_parse() {
-        for host in ["[::1%25lo]:1", "[::1", "::1:1", "local host", "", "lo\u{661}calhost", "127.0.0.1:1:2", "[127.0.0.1"] {
+        for host in
+            ["[::1%25lo]:1", "[::1", "::1:1", "local host", "", "lo\u{661}calhost", "127.0.0.1:1:2", "[127.0.0.1"]
+        {
             let parsed = format!("http://{host}/").parse::<Uri>();
             let denied = parsed.map(|uri| EgressPolicy::default().permits(&Method::POST, &uri).is_err());
             assert!(denied.unwrap_or(true), "{host}");

@@ -19,8 +19,8 @@ use tracing::Level;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
-    DEFAULT_FORBIDDEN_HEADERS, Error as WasiError, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
-    WasiHttpView,
+    DEFAULT_FORBIDDEN_HEADERS, Error as WasiError, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView,
+    WasiHttpHooks, WasiHttpView,
 };
 
 /// A request ends this long before the hook's deadline, so that the hook can say what it waited for.
@@ -149,9 +149,10 @@ impl localhost::Host for State {
             let response = self.client.send(request, RequestOptions::default()).await?;
             let (head, body) = response.into_parts();
             let body = body.collect().await?.to_bytes().into();
-            let headers = head.headers.iter().map(|(name, value)| {
-                (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-            });
+            let headers = head
+                .headers
+                .iter()
+                .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
             Ok(localhost::Response { status: head.status.as_u16(), headers: headers.collect(), body })
         };
         timeout_at(deadline, exchange).await.unwrap_or(Err(localhost::Error::TimedOut))

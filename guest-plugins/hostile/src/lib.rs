@@ -1,0 +1,103 @@
+//! Guests that misbehave, for the tests; one component that does what `HOOK_BEFORE` and `HOOK_AFTER` tell it.
+//!
+//! An instruction is a word, and what it needs after a blank: `spin`, or `get 8080 /path`. The results are logged, for a
+//! test to read.
+
+mod wasi;
+
+use std::{hint::black_box, time::Duration};
+use wrapper_hook::{
+    ExitStatus, env, job,
+    localhost::{Request, Response},
+    log,
+};
+
+wrapper_hook::before_start!(before);
+wrapper_hook::after_exit!(after);
+
+fn before() -> Result<(), String> {
+    log::info!("before: pid {:?}, elapsed {:?}, status {:?}", job::pid(), job::elapsed(), job::status());
+    follow("HOOK_BEFORE")
+}
+
+fn after(status: ExitStatus) -> Result<(), String> {
+    log::info!("after: {} {status}, started {}", job::name(), job::started_at().is_some());
+    follow("HOOK_AFTER")
+}
+
+fn follow(variable: &str) -> Result<(), String> {
+    let instruction = env::var(variable).unwrap_or_default();
+    let (verb, rest) = instruction.split_once(' ').unwrap_or((&instruction, ""));
+    match verb {
+        "" => {}
+        "fail" => return Err(rest.to_owned()),
+        "panic" => panic!("{rest}"),
+        "trap" => trap(),
+        "exit" => wasi::exit(),
+        "spin" => loop {
+            black_box(());
+        },
+        "sleep" => wrapper_hook::sleep(Duration::from_secs(86_400)),
+        "recurse" => drop(recurse(1)),
+        "memory" => take_memory(),
+        "flood" => loop {
+            log::info!("{}", "flood ".repeat(100));
+        },
+        "log" => log::warn!("{}", rest.replace("NEWLINE", "\n").replace("ESCAPE", "\u{1b}[31m")),
+        "print" => wasi::print(rest),
+        "environment" => wasi::environment(),
+        "files" => wasi::files(),
+        "connect" => wasi::connect(),
+        "resolve" => wasi::resolve(),
+        "get" => show(request("GET", rest).send()),
+        "post" => show(request("POST", rest).header("x-hook", "yes").body("the body").send()),
+        "method" => {
+            let (method, rest) = rest.split_once(' ').unwrap_or((rest, "1 /"));
+            show(request(&method.replace("CRLF", "\r\n"), rest).send());
+        }
+        "header" => {
+            let (name, value) = rest.split_once('=').unwrap_or((rest, ""));
+            show(Request::get(1, "/").header(name, &value.replace("CRLF", "\r\n")).send());
+        }
+        "timeout" => show(request("GET", rest).timeout(Duration::from_millis(200)).send()),
+        "fetch" => wasi::fetch(rest),
+        _ => return Err(format!("no such instruction: {instruction}")),
+    }
+    Ok(())
+}
+
+/// `PORT PATH` as a request.
+fn request(method: &str, rest: &str) -> Request {
+    let (port, path) = rest.split_once(' ').unwrap_or((rest, "/"));
+    Request::new(method, port.parse().expect("a port"), &path.replace("CRLF", "\r\n"))
+}
+
+fn show(result: Result<Response, wrapper_hook::localhost::Error>) {
+    match result {
+        Ok(response) => log::info!(
+            "answer {}, {} bytes, location {:?}, begins {:?}",
+            response.status,
+            response.body.len(),
+            response.header("location"),
+            response.text().chars().take(40).collect::<String>()
+        ),
+        Err(error) => log::info!("error {error:?}"),
+    }
+}
+
+#[inline(never)]
+fn trap() {
+    #[cfg(target_arch = "wasm32")]
+    core::arch::wasm32::unreachable();
+}
+
+#[inline(never)]
+fn recurse(depth: u64) -> u64 {
+    if black_box(depth) == 0 { 0 } else { recurse(black_box(depth + 1)) + 1 }
+}
+
+fn take_memory() {
+    loop {
+        std::mem::forget(black_box(vec![1_u8; 1 << 20]));
+    }
+}

@@ -1,0 +1,17 @@
+//! What the tests share: the binary run as a user runs it, servers that answer well or badly, and a network of one's own.
+//!
+//! The binary is `target/dist/wrapper`, as `make build` leaves it, or the one that the variable `WRAPPER` names.
+
+mod network;
+mod run;
+mod server;
+
+pub use network::own_network;
+pub use run::{Outcome, Run, dist, envoy, run, wrapper};
+pub use server::{Answer, Request, Server};
+
+/// The component that does what `HOOK_BEFORE` and `HOOK_AFTER` tell it.
+pub const HOSTILE: &str = env!("HOSTILE_PLUGIN");
+
+/// The same with DWARF and names.
+pub const HOSTILE_DEBUG: &str = env!("HOSTILE_PLUGIN_DEBUG");

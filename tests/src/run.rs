@@ -1,0 +1,161 @@
+//! Running the binary, bounded in time, and what came of it.
+
+use std::{
+    env,
+    ffi::OsStr,
+    io::{Read, Write},
+    os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+use wait_timeout::ChildExt as _;
+
+/// Longer than any run in these tests ought to take.
+const BOUND: Duration = Duration::from_secs(60);
+
+/// A file of `target/dist`.
+pub fn dist(file: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/dist").join(file);
+    assert!(path.exists(), "{} is not there; run `make build` first", path.display());
+    path
+}
+
+/// The real Envoy that `scripts/setup envoy` installs.
+pub fn envoy() -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/envoy/envoy");
+    assert!(path.exists(), "{} is not there; run `scripts/setup envoy` first", path.display());
+    path
+}
+
+/// The binary under test.
+pub fn wrapper() -> PathBuf {
+    env::var_os("WRAPPER").map_or_else(|| dist("wrapper"), PathBuf::from)
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The exit code; 128 and the signal where one killed the wrapper itself.
+    pub code: i32,
+    /// What the job wrote.
+    pub stdout: String,
+    /// What the wrapper and the job wrote.
+    pub stderr: String,
+    /// From start to end.
+    pub took: Duration,
+}
+
+impl Outcome {
+    /// Asserts the exit code, and shows everything where it is another.
+    #[track_caller]
+    pub fn exits(&self, code: i32) -> &Self {
+        assert_eq!(self.code, code, "{self:#?}");
+        self
+    }
+
+    /// Asserts that stderr has this text somewhere.
+    #[track_caller]
+    pub fn says(&self, text: &str) -> &Self {
+        assert!(self.stderr.contains(text), "{text:?} is not in {self:#?}");
+        self
+    }
+
+    /// Asserts that stderr has this text nowhere.
+    #[track_caller]
+    pub fn never_says(&self, text: &str) -> &Self {
+        assert!(!self.stderr.contains(text), "{text:?} is in {self:#?}");
+        self
+    }
+
+    /// Asserts that the run was over by then.
+    #[track_caller]
+    pub fn within(&self, bound: Duration) -> &Self {
+        assert!(self.took <= bound, "over {bound:?}: {self:#?}");
+        self
+    }
+}
+
+/// The wrapper with these arguments and no variables of its own, ready to be started.
+pub fn run<I: IntoIterator<Item: AsRef<OsStr>>>(arguments: I) -> Run {
+    let mut command = Command::new(wrapper());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("WRAPPER") || name.to_string_lossy().starts_with("HOOK_") {
+            command.env_remove(name);
+        }
+    }
+    Run { command, input: Vec::new() }
+}
+
+/// A run that is being prepared.
+#[derive(Debug)]
+pub struct Run {
+    command: Command,
+    input: Vec<u8>,
+}
+
+impl Run {
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Gives the job this on its stdin.
+    #[must_use]
+    pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.command.stdin(Stdio::piped());
+        self.input = bytes.into();
+        self
+    }
+
+    /// Changes the command in a way that this type does not know.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Command)) -> Self {
+        change(&mut self.command);
+        self
+    }
+
+    /// Starts it and leaves it to the caller; a group of its own, so that a test can be sure to end all of it.
+    pub fn start(mut self) -> Child {
+        self.command.process_group(0);
+        self.command.spawn().unwrap_or_else(|error| panic!("{:?}: {error}", self.command))
+    }
+
+    /// Runs it to its end.
+    #[track_caller]
+    pub fn outcome(self) -> Outcome {
+        let input = self.input.clone();
+        let started = Instant::now();
+        let mut child = self.start();
+        if let Some(mut stdin) = child.stdin.take() {
+            // A job that does not read its input closes the pipe, which is its right.
+            thread::spawn(move || drop(stdin.write_all(&input)));
+        }
+        let stdout = collect(child.stdout.take());
+        let stderr = collect(child.stderr.take());
+        let status = child.wait_timeout(BOUND).expect("it can be waited for").unwrap_or_else(|| {
+            // SAFETY: no pointers; the group was made for this run.
+            unsafe { libc::kill(-(child.id() as libc::pid_t), libc::SIGKILL) };
+            child.wait().expect("it can be waited for")
+        });
+        let took = started.elapsed();
+        assert!(took < BOUND, "still running after {BOUND:?}: {}", stderr.join().expect("it is read"));
+        let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+        let text = |reader: thread::JoinHandle<String>| reader.join().expect("it is read");
+        Outcome { code, stdout: text(stdout), stderr: text(stderr), took }
+    }
+}
+
+fn collect(stream: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut stream) = stream {
+            drop(stream.read_to_end(&mut bytes));
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}

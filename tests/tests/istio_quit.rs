@@ -1,0 +1,171 @@
+//! `istio-quit` against a sidecar's stand-in that records and misbehaves.
+
+use std::{net::Ipv6Addr, thread, time::Duration};
+use wrapper_tests::{Answer, Outcome, Server, own_network, run};
+
+/// A job of no length, with the default plugin.
+fn quit() -> Outcome {
+    run(["true"]).outcome()
+}
+
+/// The same where the sidecar is at another port, as the outcome and what the sidecar was asked.
+fn quit_with(answer: Answer) -> (Outcome, usize) {
+    own_network();
+    let server = Server::start(0, answer);
+    let url = format!("http://localhost:{}/quitquitquit", server.port());
+    let outcome = run(["--hook-timeout", "2s", "sh", "-c", "exit 3"]).env("HOOK_ISTIO_QUIT_URL", url).outcome();
+    let asked = server.requests().len();
+    (outcome, asked)
+}
+
+#[test]
+fn the_sidecar_is_asked_to_quit_by_one_post() {
+    own_network();
+    let server = Server::start(15020, Answer::ok());
+    quit().exits(0).says("istio-quit: localhost:15020 answered 200: the sidecar quits").says("istio-quit: done in ");
+    let requests = server.requests();
+    assert_eq!(requests.len(), 1, "{requests:?}");
+    assert_eq!((requests[0].method.as_str(), requests[0].path.as_str()), ("POST", "/quitquitquit"));
+    assert_eq!(requests[0].header("host"), ["localhost:15020"]);
+    assert_eq!(requests[0].header("content-length"), ["0"]);
+    assert_eq!(requests[0].header("transfer-encoding"), [""; 0]);
+    assert_eq!(requests[0].body, "");
+}
+
+#[test]
+fn it_is_asked_however_the_job_ended() {
+    own_network();
+    let server = Server::start(15020, Answer::ok());
+    run(["sh", "-c", "exit 3"]).outcome().exits(3);
+    assert_eq!(server.requests().len(), 1);
+    run(["sh", "-c", "kill -9 $$"]).outcome().exits(137);
+    assert_eq!(server.requests().len(), 1);
+    run(["/no/such/program"]).outcome().exits(127);
+    assert_eq!(server.requests().len(), 1);
+    run(["/etc/passwd"]).outcome().exits(126);
+    assert_eq!(server.requests().len(), 1);
+    run(["--plugin", "istio-quit", "--plugin", "/no/such/plugin.wasm", "true"]).outcome().exits(125);
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn a_sidecar_on_the_ipv6_loopback_alone_is_found() {
+    own_network();
+    let server = Server::start_at(Ipv6Addr::LOCALHOST.into(), 15020, Answer::ok());
+    quit().exits(0).says("answered 200");
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn no_sidecar_is_success_and_after_a_longer_job_known_at_once() {
+    own_network();
+    let outcome = run(["sleep", "3.1"]).outcome();
+    outcome.exits(0).says("istio-quit: nothing listens on localhost:15020: no sidecar to quit").never_says("warning");
+    outcome.within(Duration::from_millis(3_700));
+}
+
+#[test]
+fn a_sidecar_that_comes_up_after_a_short_job_is_still_quit() {
+    own_network();
+    // The thread inherits this test's network.
+    let late = thread::spawn(|| {
+        thread::sleep(Duration::from_millis(500));
+        let server = Server::start(15020, Answer::ok());
+        thread::sleep(Duration::from_secs(2));
+        server.requests().len()
+    });
+    quit().exits(0).says("nothing listens on localhost:15020 yet, trying again").says("answered 200");
+    assert_eq!(late.join().unwrap(), 1);
+}
+
+#[test]
+fn the_waiting_for_a_sidecar_is_bounded() {
+    own_network();
+    let wait = |retry: &str| run(["true"]).env("HOOK_ISTIO_QUIT_RETRY", retry).outcome();
+    quit().exits(0).says("no sidecar to quit").within(Duration::from_secs(4));
+    wait("0s").exits(0).says("no sidecar to quit").never_says("trying again").within(Duration::from_millis(500));
+    wait("200ms").exits(0).says("trying again").within(Duration::from_secs(1));
+    wait("soon").exits(0).says("HOOK_ISTIO_QUIT_RETRY: 'soon' is not a duration; write it as 3s or 500ms");
+    run(["--hook-timeout", "300ms", "true"]).outcome().exits(0).within(Duration::from_secs(1));
+}
+
+#[test]
+fn a_connection_closed_without_an_answer_is_success() {
+    for answer in [Answer::Close, Answer::Reset] {
+        let (outcome, asked) = quit_with(answer);
+        outcome.exits(3).says("took the request and closed the connection: the sidecar quits").never_says("warning");
+        assert_eq!(asked, 1);
+    }
+}
+
+#[test]
+fn a_refusal_names_its_cause_and_the_setting() {
+    for (status, hint) in [
+        ("403 Forbidden", "answered 403: the agent takes this only from its own host"),
+        ("404 Not Found", "answered 404: what listens there does not know the path"),
+        ("405 Method Not Allowed", "answered 405: what listens there does not take POST"),
+        ("500 Internal Server Error", "answered 500: the sidecar could not do it; its own log says why"),
+        ("503 Service Unavailable", "answered 503: the sidecar could not do it"),
+        ("302 Found", "answered 302: not an answer of the Istio agent; HOOK_ISTIO_QUIT_URL sets port and path"),
+    ] {
+        let (outcome, asked) = quit_with(Answer::status(status, "no"));
+        outcome.exits(3).says(hint).says("istio-quit: warning: failed in ");
+        assert_eq!(asked, 1, "{status}");
+    }
+}
+
+#[test]
+fn a_slow_answer_is_waited_for() {
+    let slow = Answer::Slow(Duration::from_millis(700), b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK".to_vec());
+    quit_with(slow).0.exits(3).says("answered 200");
+}
+
+#[test]
+fn a_silent_sidecar_holds_the_pod_until_the_deadline_and_no_longer() {
+    let (outcome, _) = quit_with(Answer::Silence);
+    outcome.exits(3).says("took the request and did not answer in time").within(Duration::from_millis(2_100));
+}
+
+#[test]
+fn an_answer_that_is_not_http_is_a_failure_in_words() {
+    let (outcome, _) = quit_with(Answer::Bytes(b"220 mail.example.com ESMTP\r\n".to_vec()));
+    outcome.exits(3).says("the answer is not HTTP/1.1");
+}
+
+#[test]
+fn an_endless_answer_is_cut_off() {
+    let ok = b"HTTP/1.1 200 OK\r\n".to_vec();
+    let chunked = [&ok[..], b"Transfer-Encoding: chunked\r\n\r\n"].concat();
+    let headers = b"x-more: and more and more\r\n".to_vec();
+    for answer in [
+        Answer::Endless(chunked, [&b"10000\r\n"[..], &[b'x'; 0x10000], b"\r\n"].concat()),
+        Answer::Endless(ok, headers),
+    ] {
+        quit_with(answer).0.exits(3).says("the answer is too large").within(Duration::from_secs(2));
+    }
+}
+
+#[test]
+fn an_answer_in_chunks_is_an_answer() {
+    let chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nOK\r\n0\r\n\r\n".to_vec();
+    quit_with(Answer::Bytes(chunks)).0.exits(3).says("answered 200");
+}
+
+#[test]
+fn another_url_must_be_on_this_host() {
+    own_network();
+    for url in ["http://example.com/", "https://localhost:15020/", "localhost:15020", "http://169.254.169.254/"] {
+        let outcome = run(["true"]).env("HOOK_ISTIO_QUIT_URL", url).outcome();
+        outcome.exits(0).says(&format!("HOOK_ISTIO_QUIT_URL: '{url}' is not a URL on this host"));
+    }
+}
+
+#[test]
+fn a_failed_hook_counts_only_where_the_user_says_so() {
+    own_network();
+    let _server = Server::start(15020, Answer::status("404 Not Found", ""));
+    run(["true"]).outcome().exits(0);
+    run(["--on-hook-failure", "fail", "true"]).outcome().exits(125);
+    run(["--on-hook-failure", "fail", "sh", "-c", "exit 3"]).outcome().exits(3);
+    run(["true"]).env("WRAPPER_ON_HOOK_FAILURE", "fail").outcome().exits(125);
+}

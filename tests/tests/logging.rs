@@ -1,0 +1,94 @@
+//! One line for each thing that happened, on stderr only.
+
+use std::{
+    io::Read as _,
+    os::fd::AsRawFd as _,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+use wrapper_tests::{Answer, HOSTILE, Server, own_network, run};
+
+#[test]
+fn a_run_is_four_lines() {
+    own_network();
+    let _server = Server::start(15020, Answer::ok());
+    let outcome = run(["true"]).outcome();
+    let lines: Vec<_> = outcome.exits(0).stderr.lines().collect();
+    assert_eq!(lines.len(), 4, "{outcome:#?}");
+    assert!(lines[0].starts_with("wrapper: started true (pid "), "{lines:?}");
+    assert!(lines[1].starts_with("wrapper: true exited 0 after ") && lines[1].ends_with(" ms"), "{lines:?}");
+    assert_eq!(lines[2], "istio-quit: localhost:15020 answered 200: the sidecar quits");
+    assert!(lines[3].starts_with("istio-quit: done in ") && lines[3].ends_with(" ms"), "{lines:?}");
+}
+
+#[test]
+fn json_says_the_same_as_objects() {
+    own_network();
+    let _server = Server::start(15020, Answer::ok());
+    let outcome = run(["--log-format", "json", "true"]).outcome();
+    let lines: Vec<serde_json::Value> =
+        outcome.exits(0).stderr.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert_eq!(lines.len(), 4, "{outcome:#?}");
+    for line in &lines {
+        assert_eq!(line["level"], "INFO");
+        assert!(line["timestamp"].as_str().unwrap().ends_with('Z'), "{line}");
+    }
+    assert!(lines[0]["message"].as_str().unwrap().starts_with("started true (pid "));
+    assert_eq!(lines[0].get("plugin"), None);
+    assert_eq!(lines[2]["plugin"], "istio-quit");
+    assert_eq!(lines[2]["message"], "localhost:15020 answered 200: the sidecar quits");
+}
+
+#[test]
+fn levels_leave_out_what_is_less() {
+    own_network();
+    let _server = Server::start(15020, Answer::ok());
+    for level in ["error", "warn"] {
+        assert_eq!(run(["--log-level", level, "true"]).outcome().exits(0).stderr, "");
+    }
+    run(["--log-level", "debug", "true"])
+        .outcome()
+        .exits(0)
+        .says("istio-quit: POST http://localhost:15020/quitquitquit: 200 OK in ");
+    run(["true"]).env("WRAPPER_LOG", "warn").env("WRAPPER_LOG_FORMAT", "json").outcome().exits(0).never_says("started");
+}
+
+#[test]
+fn a_name_with_control_characters_is_escaped() {
+    let outcome = run(["--plugin", "none", "/no/such\n\u{1b}[31mprogram"]).outcome();
+    outcome.exits(127).says("such\\n\\u{1b}[31mprogram was not started: ").never_says("\u{1b}");
+}
+
+#[test]
+fn a_closed_stderr_changes_nothing() {
+    own_network();
+    let server = Server::start(15020, Answer::ok());
+    let outcome = run(["sh", "-c", "echo done; exit 3"]).with(|command| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        command.stderr(writer);
+    });
+    let outcome = outcome.outcome();
+    assert_eq!(outcome.exits(3).stdout, "done\n");
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn a_full_stderr_that_nobody_reads_does_not_hold_the_pod() {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    // SAFETY: no pointers; a page is the least that a pipe can be (fcntl(2)).
+    let size = unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) };
+    assert_eq!(size, 4096);
+    let started = Instant::now();
+    let mut child = run(["--plugin", HOSTILE, "--hook-timeout", "2s", "sh", "-c", "exit 3"])
+        .env("HOOK_AFTER", "flood")
+        .with(|command| {
+            command.stderr(Stdio::from(writer));
+        })
+        .start();
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    let mut log = String::new();
+    reader.read_to_string(&mut log).unwrap();
+    assert!(log.starts_with("hostile: before: "), "{log}");
+}
