@@ -14,7 +14,7 @@ use std::{
     io,
     sync::{
         Arc,
-        mpsc::{Receiver, Sender, channel},
+        mpsc::{Receiver, channel},
     },
     thread,
     time::{Duration, Instant},
@@ -63,18 +63,20 @@ pub fn start(phase: Phase, plugins: Arc<[Plugin]>, job: JobFacts, timeout: Durat
     let (sender, done) = channel();
     let deadline = Instant::now() + timeout;
     thread::Builder::new().name("hooks".to_owned()).spawn(move || {
-        let told = Told(sender);
+        // Dropped in reverse order, also by a panic: the sender first, so that the supervisor wakes to see it gone.
+        let _wake = WakeOnDrop;
+        let sender = sender;
         let failures = run_all(&phase, &plugins, &job, deadline);
         // The receiver is gone where the supervisor has stopped waiting.
-        drop(told.0.send(failures));
+        drop(sender.send(failures));
     })?;
     Ok(Running { done, deadline })
 }
 
-/// Wakes the supervisor when the thread is done, and also when it panics.
-struct Told(Sender<Vec<Failure>>);
+/// Wakes the supervisor.
+struct WakeOnDrop;
 
-impl Drop for Told {
+impl Drop for WakeOnDrop {
     fn drop(&mut self) {
         process::wake();
     }

@@ -79,6 +79,7 @@ fn before_start(
         Waited::Done(failures) => failures.first().map_or(Ok(()), |first| {
             Err(ExitStatus::refused(format!("before-start hook {} failed: {}", first.plugin, first.why)))
         }),
+        Waited::Died => Err(ExitStatus::refused("the wrapper failed at running the before-start hooks")),
         Waited::TimedOut => Err(ExitStatus::refused("the before-start hooks did not end in time")),
         Waited::Signaled(signal) => Err(ExitStatus::NotStarted {
             why: format!("{} came before its start", signal_name(signal)),
@@ -107,6 +108,7 @@ fn after_exit(supervisor: &Supervisor, options: &Options, plugins: &Arc<[Plugin]
     };
     match supervisor.wait_for(&running.done, running.deadline + LEEWAY, OnSignal::Ignore) {
         Waited::Done(failures) => !failures.is_empty(),
+        Waited::Died => true,
         Waited::TimedOut | Waited::Signaled(_) => {
             tracing::error!("the hooks did not end in time and are left behind");
             true

@@ -87,6 +87,8 @@ pub fn init(format: LogFormat, level: LogLevel) {
         }
     };
     result.expect("this is called once");
+    // A fault of the wrapper's own is a line like any other, on a stderr that cannot hold it up. The job's code is kept.
+    std::panic::set_hook(Box::new(|panic| tracing::error!("internal fault: {}", printable(&panic.to_string()))));
 }
 
 /// `NAME: MESSAGE`, with the level where it matters.

@@ -20,6 +20,8 @@ pub struct Supervisor {
 pub enum Waited<T> {
     /// They are done and this is what they say.
     Done(T),
+    /// Their thread ended without a word: it panicked, which is a fault of the wrapper's own.
+    Died,
     /// The deadline passed.
     TimedOut,
     /// A signal asked the wrapper to end.
@@ -65,8 +67,7 @@ impl Supervisor {
             reap(0);
             match receiver.try_recv() {
                 Ok(message) => return Waited::Done(message),
-                // The thread panicked, which its panic message has said: it will not send any more.
-                Err(TryRecvError::Disconnected) => return Waited::TimedOut,
+                Err(TryRecvError::Disconnected) => return Waited::Died,
                 Err(TryRecvError::Empty) => {}
             }
             match self.signals.wait(Some(deadline)) {

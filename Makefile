@@ -1,0 +1,41 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`. `make help` lists the rest.
+
+CARGO ?= cargo
+DIST := target/dist
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+PLUGINS := echo istio-quit
+.DEFAULT_GOAL := help
+
+.PHONY: help setup build debug demo test check clean
+
+help: ## Say what there is
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
+		printf '  make %-8s %s\n' "$$name" "$$what"; done
+
+setup: ## Install what a build lacks: a Rust compiler for WebAssembly
+	@scripts/setup wasm
+
+build: setup ## Leave the binary and the plugins in target/dist
+	$(CARGO) build --release --locked --package wrapper
+	@mkdir -p $(DIST)/plugins
+	@cp target/$(HOST)/release/wrapper $(DIST)/wrapper
+	@cp $(PLUGINS:%=target/guests/components/plugin/%.wasm) $(DIST)/plugins/
+	@ls -l $(DIST)/wrapper $(DIST)/plugins/*.wasm | awk '{ printf "%10d bytes  %s\n", $$5, $$NF }'
+
+debug: setup ## Leave plugins with DWARF and names in target/dist/plugins-debug, for backtraces one can read
+	$(CARGO) run --quiet --locked --package wrapper-guest-build -- --debug $(DIST)/plugins-debug $(PLUGINS)
+
+demo: build ## End a real Envoy sidecar when `ls -l` is done
+	@scripts/setup envoy
+	@scripts/demo
+
+test: build ## Install what is missing and run every test
+	@scripts/setup envoy test
+	@scripts/test
+
+check: setup ## Formatting, lints, documentation, licences
+	@scripts/setup deny
+	@scripts/check
+
+clean: ## Remove everything that was built
+	$(CARGO) clean
