@@ -26,7 +26,7 @@ debug: setup ## Leave plugins with DWARF and names in target/dist/plugins-debug,
 	$(CARGO) run --quiet --locked --package wrapper-guest-build -- --debug $(DIST)/plugins-debug $(PLUGINS)
 
 demo: build ## End a real Envoy sidecar when `ls -l` is done
-	@scripts/setup envoy
+	@scripts/setup envoy demo
 	@scripts/demo
 
 test: build ## Install what is missing and run every test

@@ -1,0 +1,94 @@
+//! What the documents say is so.
+
+use std::{fs, path::Path};
+use wrapper_tests::run;
+
+fn read(file: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)).unwrap()
+}
+
+/// The texts between back quotes in the first column of the table under a heading.
+fn first_column(text: &str, header: &str) -> Vec<String> {
+    let table = text.split_once(header).unwrap_or_else(|| panic!("no table {header:?}")).1;
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    rows.filter_map(|row| row.split('`').nth(1).map(str::to_owned)).collect()
+}
+
+#[test]
+fn the_readme_lists_the_options_that_there_are() {
+    let help = run(["--help"]).outcome().stdout;
+    let mut described: Vec<_> = first_column(&read("README.md"), "| option | variable |")
+        .iter()
+        .map(|option| option.split(' ').next().unwrap().to_owned())
+        .collect();
+    let mut real: Vec<_> = help
+        .split_whitespace()
+        .filter(|word| word.starts_with("--") && word.len() > 2)
+        .map(|word| word.trim_matches([',', '.']).to_owned())
+        .filter(|option| !["--help", "--version"].contains(&option.as_str()))
+        .collect();
+    described.sort();
+    real.sort();
+    real.dedup();
+    assert_eq!(described, real);
+}
+
+#[test]
+fn the_readme_and_the_help_name_the_same_variables_and_defaults() {
+    let readme = read("README.md");
+    let help = run(["--help"]).outcome().stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (variable, default) in [
+        ("WRAPPER_PLUGIN_PATH", "istio-quit"),
+        ("WRAPPER_HOOK_TIMEOUT", "20s"),
+        ("WRAPPER_START_TIMEOUT", "60s"),
+        ("WRAPPER_ON_HOOK_FAILURE", "ignore"),
+        ("WRAPPER_LOG_FORMAT", "text"),
+        ("WRAPPER_LOG", "info"),
+    ] {
+        let row = readme.lines().find(|line| line.contains(&format!("`{variable}`"))).expect(variable);
+        assert!(row.contains(&format!("| `{default}` |")), "{row}");
+        let rest = help.split(&format!("[env: {variable}")).skip(1).find(|rest| rest.starts_with([']', ',']));
+        let described = rest.unwrap_or_else(|| panic!("{variable} is not in the help"));
+        let described = described.split_once("[default: ").unwrap().1;
+        assert!(described.starts_with(&format!("{default}]")), "{variable}: {described}");
+    }
+}
+
+#[test]
+fn the_readme_lists_the_keys_of_a_plugin() {
+    let keys: Vec<_> = first_column(&read("README.md"), "| key | meaning |")
+        .iter()
+        .map(|key| key.split('=').next().unwrap().to_owned())
+        .collect();
+    let outcome = run(["--plugin", "echo,no-such-key=1", "true"]).outcome();
+    outcome.exits(125).says(&format!("there are {}", keys.join(", ")));
+}
+
+#[test]
+fn the_plugin_in_the_readme_is_echo() {
+    let readme = read("README.md");
+    let code = readme.split_once("```rust\n").unwrap().1.split_once("```").unwrap().0;
+    assert_eq!(code, read("guest-plugins/echo/src/lib.rs"));
+}
+
+#[test]
+fn the_make_targets_in_the_readme_exist() {
+    let (readme, makefile) = (read("README.md"), read("Makefile"));
+    let mut named: Vec<_> = readme.split(['`', '\n']).filter_map(|text| text.strip_prefix("make ")).collect();
+    named.iter_mut().for_each(|name| *name = name.split_whitespace().next().unwrap());
+    assert!(named.contains(&"demo") && named.contains(&"test"), "{named:?}");
+    for name in named {
+        assert!(makefile.contains(&format!("\n{name}:")), "make {name}");
+    }
+}
+
+#[test]
+fn no_document_names_a_file_that_is_not_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for document in ["README.md", "wit/README.md"] {
+        for link in read(document).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let local = !link.starts_with("http");
+            assert!(!local || root.join(link).exists(), "{document} links to {link}");
+        }
+    }
+}
