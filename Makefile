@@ -1,6 +1,8 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`. `make help` lists the rest.
 
 CARGO ?= cargo
+# One folder, whatever the environment says, since the scripts and the tests look for things in it.
+export CARGO_TARGET_DIR := $(CURDIR)/target
 DIST := target/dist
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 PLUGINS := echo istio-quit

@@ -1,9 +1,19 @@
 //! `wrapper-guest-build FOLDER [--debug] PLUGIN...`: builds plugins of this workspace into FOLDER.
 
-use std::{env, error::Error, fs, path::PathBuf};
+use std::{env, error::Error, fs, path::PathBuf, process::ExitCode};
 use wrapper_guest_build::{Profile, build};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let (options, arguments): (Vec<_>, Vec<_>) = env::args().skip(1).partition(|argument| argument.starts_with('-'));
     let profile = match options.as_slice() {
         [] => Profile::Plugin,

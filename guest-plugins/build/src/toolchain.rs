@@ -14,7 +14,7 @@ use std::{
 /// The target that plugins are compiled for. It brings no libc, so a plugin imports what it uses and nothing else.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
-/// A compiler for [`TARGET`].
+/// A compiler for `wasm32-unknown-unknown`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Toolchain {
     /// The compiler that runs this build has the target's standard library.

@@ -20,7 +20,7 @@ use wrapper_hook::{
 };
 
 /// Where the Istio agent is asked to quit. `HOOK_ISTIO_QUIT_URL` names another place on this host.
-/// Source: pilot-agent status server, https://github.com/istio/istio/blob/master/pilot/cmd/pilot-agent/status/server.go
+/// Source: pilot-agent status server, <https://github.com/istio/istio/blob/master/pilot/cmd/pilot-agent/status/server.go>
 const URL: &str = "http://localhost:15020/quitquitquit";
 
 /// How long after the job's start a sidecar may still come up. `HOOK_ISTIO_QUIT_RETRY` says otherwise.

@@ -26,7 +26,7 @@
 //! * `wasm32-wasip2` makes a component at once. Its standard library imports more of WASI than the hook uses, which the
 //!   wrapper offers as empty rooms: no files, no sockets, no names.
 //!
-//! What a hook can reach is in [`job`], [`log`], [`localhost`], [`env`] and [`sleep`]. A panic is logged as an error
+//! What a hook can reach is in [`job`], [`log`], [`localhost`], [`mod@env`] and [`sleep`]. A panic is logged as an error
 //! with its place in the source, and ends the hook; the job's exit code stays what it was.
 
 mod bindings;

@@ -4,7 +4,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::{fmt, process::ExitStatus as Wait};
 
 /// Exit codes of the wrapper's own, as `docker run`, `env` and POSIX shells use them.
-/// https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_08_02
+/// <https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_08_02>
 pub mod code {
     /// The wrapper itself refused: a bad option, a plugin that cannot be loaded, a failed before-start hook.
     pub const REFUSED: u8 = 125;

@@ -30,7 +30,7 @@ impl Stderr {
 }
 
 impl Write for Stderr {
-    /// Writes one line; what is longer than [`LONGEST`] is cut. Never fails: there is nowhere to report it to.
+    /// Writes one line; what is longer than a pipe takes at once is cut. Never fails: there is nowhere to report it to.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.has_room() {
             let cut: Vec<u8>;

@@ -4,7 +4,7 @@
 //! * [`limits`]: what a guest may use up.
 //! * [`egress`]: where its requests may go; [`client`]: how they go there.
 //! * [`guest_log`]: what it may say.
-//! * [`state`]: the host's side of its imports.
+//! * `state`: the host's side of its imports.
 
 pub mod bindings;
 pub mod client;
