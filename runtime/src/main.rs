@@ -11,7 +11,7 @@ use wrapper::{
     plugin::Plugin,
     process::{self, ExitStatus, OnSignal, Signals, Supervisor, Waited, code, signal_name},
     report::{self, millis},
-    sandbox::JobFacts,
+    sandbox::{JobFacts, Started},
 };
 
 /// How long after the deadline hooks are waited for that ought to have been stopped by it.
@@ -28,20 +28,16 @@ fn main() -> ExitCode {
     cli::warn_of_typos();
 
     let (plugins, refused) = load(&options);
-    let mut job = JobFacts { name: options.job_name(), pid: None, started_at: None, started: None, status: None };
+    let mut job = JobFacts { name: options.job_name(), started: None, status: None };
     let status = match refused {
         Some(why) => ExitStatus::refused(why),
         None => before_start(&supervisor, &options, &plugins, &job)
             .and_then(|()| run(&supervisor, &options, &mut job))
             .unwrap_or_else(|not_started| not_started),
     };
-    match &status {
-        ExitStatus::NotStarted { .. } => tracing::error!("{} {status}", job.name),
-        _ => tracing::info!(
-            "{} {status} after {}",
-            job.name,
-            millis(job.started.map_or(Duration::ZERO, |at| at.elapsed()))
-        ),
+    match job.started {
+        None => tracing::error!("{} {status}", job.name),
+        Some(started) => tracing::info!("{} {status} after {}", job.name, millis(started.clock.elapsed())),
     }
     job.status = Some(hooks::exit_status(&status));
     let failed = after_exit(&supervisor, &options, &plugins, job);
@@ -53,12 +49,19 @@ fn main() -> ExitCode {
     .into()
 }
 
-/// Loads the plugins. Those that could be are returned, and why another could not.
+/// Loads the plugins. Those that could be are returned, and why the first one could not.
 fn load(options: &Options) -> (Arc<[Plugin]>, Option<String>) {
     let mut refused = None;
-    let plugins = options.plugins.iter().filter_map(|spec| {
-        let loaded = Plugin::load(spec).map_err(|error| format!("plugin {} {error}", spec.source));
-        loaded.inspect_err(|why| refused = refused.take().or_else(|| Some(why.clone()))).ok()
+    let plugins = options.plugins.iter().filter_map(|spec| match Plugin::load(spec) {
+        Ok(plugin) => Some(plugin),
+        Err(error) => {
+            let why = format!("plugin {} {error}", spec.source);
+            match &refused {
+                None => refused = Some(why),
+                Some(_) => tracing::error!("{why}"),
+            }
+            None
+        }
     });
     (plugins.collect(), refused)
 }
@@ -92,7 +95,7 @@ fn before_start(
 fn run(supervisor: &Supervisor, options: &Options, facts: &mut JobFacts) -> Result<ExitStatus, ExitStatus> {
     let job = process::spawn(&options.program, &options.arguments, supervisor.signals())?;
     tracing::info!("started {} (pid {})", facts.name, job.pid);
-    (facts.pid, facts.started_at, facts.started) = (Some(job.pid), Some(job.started_at), Some(job.started));
+    facts.started = Some(Started { pid: job.pid, at: job.started_at, clock: job.started });
     Ok(supervisor.wait_for_job(&job))
 }
 

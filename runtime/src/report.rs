@@ -142,6 +142,15 @@ pub fn millis(duration: Duration) -> String {
     }
 }
 
+/// The system's words for an error, without the number that Rust adds.
+pub fn os_words(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
 /// Text for a line of log: control characters escaped, so that a line stays one line and moves no cursor.
 pub fn printable(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut line, character| {

@@ -22,7 +22,7 @@ fn refused(path: &Path, reason: &str) {
     let outcome = run(["--plugin", "echo", "--plugin", path, "sh", "-c", "echo started"]).outcome();
     assert_eq!(outcome.exits(125).stdout, "", "the job was started");
     let line = format!("wrapper: error: sh was not started: plugin {path} {reason}");
-    assert_eq!(outcome.stderr.lines().filter(|given| given.starts_with(&line)).count(), 1, "{line:?}: {outcome:#?}");
+    assert_eq!(outcome.stderr.matches(&line).count(), 1, "{line:?}: {outcome:#?}");
     outcome.says(&format!("echo: sh was not started: plugin {path}"));
 }
 
@@ -35,7 +35,7 @@ fn each_kind_of_broken_file_has_its_own_reason() {
         fs::write(&path, bytes).unwrap();
         path
     };
-    refused(&folder.path().join("missing.wasm"), "No such file or directory");
+    refused(&folder.path().join("missing.wasm"), "cannot be read: No such file or directory\n");
     refused(folder.path(), "is not a regular file");
     refused(Path::new("/dev/zero"), "is not a regular file");
     refused(&file("empty.wasm", b""), "is empty");
@@ -69,6 +69,15 @@ fn each_kind_of_broken_file_has_its_own_reason() {
     let huge = file("huge.wasm", b"");
     fs::File::options().write(true).open(&huge).unwrap().set_len(129 << 20).unwrap();
     refused(&huge, "has more than 128 MiB");
+}
+
+#[test]
+fn every_broken_plugin_is_named() {
+    run(["--plugin", "/no/such/a.wasm", "--plugin", "/no/such/b.wasm", "true"])
+        .outcome()
+        .exits(125)
+        .says("true was not started: plugin /no/such/a.wasm cannot be read")
+        .says("error: plugin /no/such/b.wasm cannot be read");
 }
 
 #[test]

@@ -3,6 +3,9 @@
 use std::time::Duration;
 use wrapper_tests::{Answer, HOSTILE, HOSTILE_DEBUG, Outcome, Server, own_network, run};
 
+/// A second's deadline, and what a busy machine takes for loading the plugin before it: half a second.
+const STOPPED: Duration = Duration::from_millis(1_500);
+
 /// A job that exits 3, and a guest that follows this instruction.
 fn hostile(instruction: &str) -> Outcome {
     hostile_with("", instruction)
@@ -17,15 +20,12 @@ fn hostile_with(settings: &str, instruction: &str) -> Outcome {
 #[test]
 fn a_guest_that_does_not_return_is_stopped_at_the_deadline() {
     for instruction in ["spin", "sleep"] {
-        hostile(instruction)
-            .exits(3)
-            .says("failed in 1.0 s: stopped at its deadline; --hook-timeout grants more")
-            .within(Duration::from_millis(1_200));
+        hostile(instruction).exits(3).says(": stopped at its deadline; --hook-timeout grants more").within(STOPPED);
     }
     hostile_with(",timeout=200ms", "spin")
         .exits(3)
         .says("stopped at its deadline; timeout= grants more")
-        .within(Duration::from_millis(500));
+        .within(STOPPED - Duration::from_millis(800));
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_hook_that_hangs_leaves_the_others_their_share() {
         .exits(0)
         .says("hostile: warning: failed in 5")
         .says("istio-quit: done in ")
-        .within(Duration::from_millis(900));
+        .within(STOPPED);
     assert_eq!(server.requests().len(), 1);
 }
 
@@ -68,7 +68,7 @@ fn a_flood_of_log_lines_has_an_end() {
     let outcome = hostile("flood");
     outcome.exits(3).says("hostile: warning: log limit of 1024 KiB reached, its further lines are dropped");
     assert!(outcome.stderr.len() < 2 << 20, "{} bytes", outcome.stderr.len());
-    outcome.within(Duration::from_millis(1_200));
+    outcome.within(STOPPED);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! From a file to a checked component. Nothing of the guest runs here.
 
 use super::spec::Sha256;
+use crate::report::os_words;
 use crate::sandbox::{Guest, Sandbox, bindings::wrapper::hook::types::ExitStatus, limits};
 use sha2::Digest as _;
 use std::{
@@ -23,7 +24,7 @@ const CONTRACT: &str = "wrapper:hook@0.1";
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.
-    #[error("{0}")]
+    #[error("cannot be read: {}", os_words(.0))]
     Unreadable(io::Error),
     /// A folder, a device, a pipe.
     #[error("is not a regular file")]

@@ -1,7 +1,7 @@
 //! Starting the job.
 
 use super::{ExitStatus, Signals, code};
-use crate::report::printable;
+use crate::report::{os_words, printable};
 use std::{
     ffi::OsString,
     io,
@@ -35,7 +35,7 @@ pub fn spawn(program: &OsString, arguments: &[OsString], signals: &Signals) -> R
     match command.spawn() {
         Ok(child) => Ok(Job { pid: child.id(), started_at, started }),
         Err(error) => Err(ExitStatus::NotStarted {
-            why: format!("{}: {}", printable(&program.to_string_lossy()), words(&error)),
+            why: format!("{}: {}", printable(&program.to_string_lossy()), os_words(&error)),
             code: match error.kind() {
                 io::ErrorKind::NotFound => code::NOT_FOUND,
                 // No process, no memory: nothing is wrong with the command.
@@ -43,14 +43,5 @@ pub fn spawn(program: &OsString, arguments: &[OsString], signals: &Signals) -> R
                 _ => code::NOT_EXECUTABLE,
             },
         }),
-    }
-}
-
-/// The system's words without the number that Rust adds.
-fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
     }
 }

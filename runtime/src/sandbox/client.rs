@@ -5,33 +5,31 @@
 //! judged again.
 
 use super::{
+    body::{Capped, ResponseBody},
     egress::{Denied, Destination, EgressPolicy},
     guest_log::GuestLog,
     limits,
 };
-use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, Uri, header};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use hyper::{body::Incoming, client::conn::http1};
+use hyper::client::conn::http1;
 use std::{
     error::Error as _,
     io,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Instant,
 };
 use tokio::{
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Sleep, sleep, timeout},
+    time::timeout,
 };
 use tracing::Level;
-use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
+use wasmtime_wasi::runtime::spawn;
 use wasmtime_wasi_http::{Error as WasiError, RequestOptions, WasiBody, io::TokioIo};
 
 /// Why there is no response.
@@ -144,12 +142,7 @@ impl Client {
         let response = response.map_err(|error| explain(&error))?;
         let between_bytes = options.between_bytes_timeout;
         Ok(response.map(|incoming| {
-            let body = ResponseBody {
-                incoming,
-                stalled: between_bytes.map(Stalled::new),
-                _slot: slot,
-                _connection: connection,
-            };
+            let body = ResponseBody::new(incoming, between_bytes, slot, connection);
             Capped::new(body, limits::RESPONSE_BODY, WasiError::HttpResponseBodySize).boxed_unsync()
         }))
     }
@@ -226,98 +219,5 @@ impl From<WasiError> for SendError {
             WasiError::ConnectionReadTimeout => Self::TimedOut,
             error => Self::Other(format!("the answer broke off: {error}")),
         }
-    }
-}
-
-/// A response's body, which stalls no longer than the guest wished and holds what must live as long.
-struct ResponseBody {
-    incoming: Incoming,
-    stalled: Option<Stalled>,
-    _slot: OwnedSemaphorePermit,
-    _connection: AbortOnDropJoinHandle<()>,
-}
-
-/// A timer that every frame sets back.
-struct Stalled {
-    patience: Duration,
-    timer: Pin<Box<Sleep>>,
-}
-
-impl Stalled {
-    fn new(patience: Duration) -> Self {
-        Self { patience, timer: Box::pin(sleep(patience)) }
-    }
-}
-
-impl Body for ResponseBody {
-    type Data = Bytes;
-    type Error = WasiError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, WasiError>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) {
-            if let Some(stalled) = &mut self.stalled {
-                stalled.timer.as_mut().reset(tokio::time::Instant::now() + stalled.patience);
-            }
-            return Poll::Ready(frame.map(|frame| frame.map_err(WasiError::from)));
-        }
-        match &mut self.stalled {
-            Some(stalled) => {
-                ready!(stalled.timer.as_mut().poll(context));
-                Poll::Ready(Some(Err(WasiError::ConnectionReadTimeout)))
-            }
-            None => Poll::Pending,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
-    }
-}
-
-/// A body that ends with an error where it would grow over its limit.
-struct Capped<B> {
-    body: B,
-    limit: u64,
-    left: u64,
-    too_large: fn(Option<u64>) -> WasiError,
-}
-
-impl<B> Capped<B> {
-    fn new(body: B, limit: u64, too_large: fn(Option<u64>) -> WasiError) -> Self {
-        Self { body, limit, left: limit, too_large }
-    }
-}
-
-impl<B: Body<Data = Bytes, Error = WasiError> + Unpin> Body for Capped<B> {
-    type Data = Bytes;
-    type Error = WasiError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, WasiError>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        let length = match &frame {
-            Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len) as u64,
-            _ => 0,
-        };
-        match self.left.checked_sub(length) {
-            Some(left) => {
-                self.left = left;
-                Poll::Ready(frame)
-            }
-            None => Poll::Ready(Some(Err((self.too_large)(Some(self.limit))))),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
     }
 }

@@ -7,6 +7,7 @@
 //! * `state`: the host's side of its imports.
 
 pub mod bindings;
+mod body;
 pub mod client;
 pub mod egress;
 pub mod engine;
@@ -15,7 +16,7 @@ pub mod limits;
 mod state;
 mod ticker;
 
-pub use state::{Grants, JobFacts, State};
+pub use state::{Grants, JobFacts, Started, State};
 
 use bindings::exports::wrapper::hook::{after_exit, before_start};
 use bindings::wrapper::hook::types::ExitStatus;

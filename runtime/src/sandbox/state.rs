@@ -42,14 +42,21 @@ pub struct Grants {
 pub struct JobFacts {
     /// The file name of the command.
     pub name: String,
-    /// Its process id, once it runs.
-    pub pid: Option<u32>,
-    /// When it was started, for people.
-    pub started_at: Option<SystemTime>,
-    /// When it was started, for measuring.
-    pub started: Option<std::time::Instant>,
+    /// Its start, once it was started.
+    pub started: Option<Started>,
     /// How it ended, once it has.
     pub status: Option<types::ExitStatus>,
+}
+
+/// The start of the job.
+#[derive(Clone, Copy, Debug)]
+pub struct Started {
+    /// Its process id.
+    pub pid: u32,
+    /// The time, for people.
+    pub at: SystemTime,
+    /// The time, for measuring.
+    pub clock: std::time::Instant,
 }
 
 /// The host's state of one run.
@@ -110,16 +117,16 @@ impl job::Host for State {
     }
 
     fn pid(&mut self) -> Option<u32> {
-        self.job.pid
+        self.job.started.map(|started| started.pid)
     }
 
     fn started_at(&mut self) -> Option<u64> {
-        let since_epoch = self.job.started_at?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        let since_epoch = self.job.started?.at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
         u64::try_from(since_epoch.as_millis()).ok()
     }
 
     fn elapsed(&mut self) -> u64 {
-        self.job.started.map_or(0, |started| u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX))
+        self.job.started.map_or(0, |started| u64::try_from(started.clock.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     fn status(&mut self) -> Option<types::ExitStatus> {
