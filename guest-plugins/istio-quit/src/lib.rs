@@ -74,9 +74,12 @@ fn post_until_it_listens(url: &Url, place: &str, patience: Duration) -> Result<R
     log::info!("nothing listens on {place} yet, trying again for {} ms", patience.as_millis());
     for _ in 0..attempts {
         wrapper_hook::sleep(PAUSE);
-        let answer = request.send();
-        if answer != Err(Error::Refused) {
-            return answer;
+        let asked_at = job::elapsed();
+        match request.send() {
+            Err(Error::Refused) => {}
+            // It took no time: what ran out is the hook's, not the sidecar's.
+            Err(Error::TimedOut) if job::elapsed().saturating_sub(asked_at) < PAUSE => break,
+            answer => return answer,
         }
     }
     Err(Error::Refused)
@@ -94,5 +97,7 @@ fn explain(url: &Url, response: &Response) -> String {
         500..600 => "the sidecar could not do it; its own log says why",
         _ => "not an answer of the Istio agent; HOOK_ISTIO_QUIT_URL sets port and path",
     };
-    format!("{url} answered {status}: {hint}")
+    // Without the query, which may hold a secret.
+    let path = url.path.split('?').next().unwrap_or_default();
+    format!("http://localhost:{}{path} answered {status}: {hint}", url.port)
 }

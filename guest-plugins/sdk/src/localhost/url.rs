@@ -19,7 +19,10 @@ pub struct UrlError(String);
 
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "'{}' is not a URL on this host; write it as http://localhost:PORT/PATH", self.0)
+        // Without what may be a password.
+        let (before, after) = self.0.rsplit_once('@').unwrap_or(("", &self.0));
+        let hidden = if before.is_empty() { "" } else { "...@" };
+        write!(f, "'{hidden}{after}' is not a URL on this host; write it as http://localhost:PORT/PATH")
     }
 }
 
