@@ -3,18 +3,18 @@
 
 use crate::{
     plugin::PluginSpec,
-    process::code,
+    process::{Behaviour, ExitMap, Mapping, Signal, code},
     report::{LogFormat, LogLevel},
 };
 use clap::Parser;
-use std::{env, ffi::OsString, fmt::Display, str::FromStr, time::Duration};
+use std::{env, ffi::OsString, fmt::Display, path::PathBuf, str::FromStr, time::Duration};
 
 /// Runs COMMAND as a container's entrypoint, and sandboxed WebAssembly hooks around it.
 ///
 /// Signals are passed on to COMMAND, its exit code becomes the wrapper's, and when it has ended each plugin's hook is run
 /// in a sandbox that reaches HTTP on localhost and nothing else.
 #[derive(Debug, Parser)]
-#[command(name = "wrapper", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "wrapper", version, max_term_width = 100, override_usage = USAGE, after_help = EXIT_CODES)]
 struct Arguments {
     /// A plugin to run: a built-in (istio-quit, echo) or a path to a .wasm component, with its settings; repeatable, run
     /// in order; `none` for no hooks [env: WRAPPER_PLUGIN_PATH, `:` between] [default: istio-quit]
@@ -37,6 +37,39 @@ struct Arguments {
     #[arg(long, value_name = "ignore|fail", hide_possible_values = true)]
     on_hook_failure: Option<OnHookFailure>,
 
+    /// Send signals to the job's whole process group [env: WRAPPER_GROUP]
+    #[arg(short, long)]
+    group: bool,
+
+    /// Reap orphans though not PID 1, as a subreaper [env: WRAPPER_SUBREAPER]
+    #[arg(short, long)]
+    subreaper: bool,
+
+    /// Signal that the job gets when the wrapper itself is killed [env: WRAPPER_PDEATHSIG]
+    #[arg(short, long, value_name = "SIG")]
+    pdeathsig: Option<Signal>,
+
+    /// Report exit code FROM as TO, or as 0 without TO; repeatable [env: WRAPPER_MAP_EXIT, `,` between]
+    #[arg(short = 'e', long, value_name = "FROM[=TO]")]
+    map_exit: Vec<Mapping>,
+
+    /// SIGKILL the job this long after the first SIGTERM or SIGINT passed on to it [env: WRAPPER_GRACE]
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    grace: Option<Duration>,
+
+    /// When the job has ended, SIGTERM the processes that it left, wait for them, and SIGKILL them after this long; makes
+    /// the wrapper a subreaper [env: WRAPPER_WAIT_ALL]
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    wait_all: Option<Duration>,
+
+    /// Copy this binary to PATH, with mode 0755, and exit
+    #[arg(long, value_name = "PATH")]
+    install: Option<PathBuf>,
+
+    /// With --install: overwrite PATH even where it is not a wrapper
+    #[arg(long, requires = "install")]
+    force: bool,
+
     /// Form of the log on stderr [env: WRAPPER_LOG_FORMAT] [default: text]
     #[arg(long, value_name = "text|json", hide_possible_values = true)]
     log_format: Option<LogFormat>,
@@ -46,19 +79,27 @@ struct Arguments {
     log_level: Option<LogLevel>,
 
     /// The program to run, and its arguments. Options of the wrapper end here.
-    #[arg(value_names = ["COMMAND", "ARG"], trailing_var_arg = true, required = true)]
+    #[arg(value_names = ["COMMAND", "ARG"], trailing_var_arg = true, required_unless_present = "install")]
     command: Vec<OsString>,
 }
+
+const USAGE: &str = "wrapper [OPTIONS] [--] COMMAND [ARG]...\n       wrapper --install PATH [--force]";
 
 const EXIT_CODES: &str = "Exit code: COMMAND's own; 128+N where signal N killed it; 127 not found, 126 found but not \
                           executable; 125 where the wrapper refuses.";
 
 /// The variables that the wrapper reads.
-const VARIABLES: [&str; 6] = [
+const VARIABLES: [&str; 12] = [
     "WRAPPER_PLUGIN_PATH",
     "WRAPPER_HOOK_TIMEOUT",
     "WRAPPER_START_TIMEOUT",
     "WRAPPER_ON_HOOK_FAILURE",
+    "WRAPPER_GROUP",
+    "WRAPPER_SUBREAPER",
+    "WRAPPER_PDEATHSIG",
+    "WRAPPER_MAP_EXIT",
+    "WRAPPER_GRACE",
+    "WRAPPER_WAIT_ALL",
     "WRAPPER_LOG_FORMAT",
     "WRAPPER_LOG",
 ];
@@ -83,6 +124,20 @@ impl FromStr for OnHookFailure {
 
 /// What the user asked for.
 #[derive(Debug)]
+pub enum Invocation {
+    /// To run a program.
+    Run(Box<Options>),
+    /// To copy the wrapper.
+    Install {
+        /// To where.
+        path: PathBuf,
+        /// Whatever is there.
+        force: bool,
+    },
+}
+
+/// What is to be run, and how.
+#[derive(Debug)]
 pub struct Options {
     /// The program to run.
     pub program: OsString,
@@ -96,14 +151,18 @@ pub struct Options {
     pub start_timeout: Duration,
     /// What a failed after-exit hook does to the exit code.
     pub on_hook_failure: OnHookFailure,
+    /// How the init behaves.
+    pub behaviour: Behaviour,
+    /// Exit codes that are to be reported as others.
+    pub map_exit: ExitMap,
     /// Form of the log.
     pub log_format: LogFormat,
     /// The least of what is logged.
     pub log_level: LogLevel,
 }
 
-impl Options {
-    /// Reads the arguments and the environment. Where there is nothing to run, says why on stderr (or the help that was
+impl Invocation {
+    /// Reads the arguments and the environment. Where there is nothing to do, says why on stderr (or the help that was
     /// asked for on stdout) and returns the exit code.
     pub fn read() -> Result<Self, u8> {
         let arguments = Arguments::try_parse().map_err(|error| {
@@ -112,12 +171,18 @@ impl Options {
             drop(error.print());
             code
         })?;
-        Self::with_environment(arguments, |name| env::var_os(name)).map_err(|error| {
+        if let Some(path) = arguments.install {
+            return Ok(Self::Install { path, force: arguments.force });
+        }
+        let options = Options::with_environment(arguments, |name| env::var_os(name)).map_err(|error| {
             eprintln!("wrapper: error: {error}");
             code::REFUSED
-        })
+        })?;
+        Ok(Self::Run(Box::new(options)))
     }
+}
 
+impl Options {
     fn with_environment(arguments: Arguments, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, String> {
         let text = |name: &str| {
             let value = variable(name).filter(|value| !value.is_empty());
@@ -142,6 +207,17 @@ impl Options {
                 .unwrap_or(Duration::from_secs(60)),
             on_hook_failure: setting(arguments.on_hook_failure, "WRAPPER_ON_HOOK_FAILURE", &text, str::parse)?
                 .unwrap_or_default(),
+            behaviour: Behaviour {
+                group: switch(arguments.group, "WRAPPER_GROUP", &text)?,
+                subreaper: switch(arguments.subreaper, "WRAPPER_SUBREAPER", &text)?,
+                parent_death: setting(arguments.pdeathsig, "WRAPPER_PDEATHSIG", &text, str::parse)?,
+                grace: setting(arguments.grace, "WRAPPER_GRACE", &text, parse_duration)?,
+                wait_all: setting(arguments.wait_all, "WRAPPER_WAIT_ALL", &text, parse_duration)?,
+            },
+            map_exit: match arguments.map_exit {
+                none if none.is_empty() => setting(None, "WRAPPER_MAP_EXIT", &text, str::parse)?.unwrap_or_default(),
+                mappings => mappings.into(),
+            },
             log_format: setting(arguments.log_format, "WRAPPER_LOG_FORMAT", &text, str::parse)?.unwrap_or_default(),
             log_level: setting(arguments.log_level, "WRAPPER_LOG", &text, str::parse)?.unwrap_or_default(),
         })
@@ -165,6 +241,20 @@ fn setting<T, E: Display>(
         (None, Some(value)) => parse(&value).map(Some).map_err(|error| format!("{variable}: {error}")),
         (option, _) => Ok(option),
     }
+}
+
+/// Whether a switch is on, by option or by variable.
+fn switch(
+    option: bool,
+    variable: &str,
+    text: &impl Fn(&str) -> Result<Option<String>, String>,
+) -> Result<bool, String> {
+    let parse = |value: &str| match value.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err(format!("'{value}' is neither true nor false")),
+    };
+    Ok(setting(option.then_some(true), variable, text, parse)?.unwrap_or(false))
 }
 
 fn parse_plugins<'a>(specs: impl IntoIterator<Item = &'a str>, origin: &str) -> Result<Vec<PluginSpec>, String> {
@@ -254,6 +344,22 @@ mod tests {
     }
 
     #[test]
+    fn the_inits_letters_are_those_of_tini() {
+        let options = options(&["-g", "-s", "-p", "KILL", "-e", "143", "-e", "1=3", "ls"], &[]).unwrap();
+        assert!(options.behaviour.group && options.behaviour.subreaper);
+        assert_eq!(options.behaviour.parent_death, Some(Signal::KILL));
+        assert_eq!([143, 1, 2].map(|code| options.map_exit.apply(code)), [0, 3, 2]);
+    }
+
+    #[test]
+    fn the_inits_variables_do_the_same() {
+        let environment = [("WRAPPER_GROUP", "true"), ("WRAPPER_SUBREAPER", "0"), ("WRAPPER_MAP_EXIT", "143,1=3")];
+        let options = options(&["ls"], &environment).unwrap();
+        assert!(options.behaviour.group && !options.behaviour.subreaper);
+        assert_eq!([143, 1].map(|code| options.map_exit.apply(code)), [0, 3]);
+    }
+
+    #[test]
     fn an_empty_variable_counts_as_unset() {
         let options = options(&["ls"], &VARIABLES.map(|name| (name, ""))).unwrap();
         assert_eq!(options.hook_timeout, Duration::from_secs(20));
@@ -272,6 +378,13 @@ mod tests {
             ("WRAPPER_HOOK_TIMEOUT", "99999y", "WRAPPER_HOOK_TIMEOUT: '99999y' is more than a year"),
             ("WRAPPER_ON_HOOK_FAILURE", "retry", "WRAPPER_ON_HOOK_FAILURE: 'retry' is neither ignore nor fail"),
             ("WRAPPER_LOG_FORMAT", "xml", "WRAPPER_LOG_FORMAT: 'xml' is not a log format; write text or json"),
+            ("WRAPPER_GROUP", "maybe", "WRAPPER_GROUP: 'maybe' is neither true nor false"),
+            ("WRAPPER_PDEATHSIG", "DIE", "WRAPPER_PDEATHSIG: 'DIE' is not a signal; write SIGTERM, TERM or 15"),
+            (
+                "WRAPPER_MAP_EXIT",
+                "143,300",
+                "WRAPPER_MAP_EXIT: '300' is not FROM=TO with exit codes from 0 to 255, such as 143=0",
+            ),
             ("WRAPPER_LOG", "loud", "WRAPPER_LOG: 'loud' is not a log level; write error, warn, info or debug"),
             ("WRAPPER_PLUGIN_PATH", "none:echo", "WRAPPER_PLUGIN_PATH: 'none' stands alone, it means no hooks"),
         ] {

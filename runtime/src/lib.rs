@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod hooks;
+pub mod install;
 pub mod plugin;
 pub mod process;
 pub mod report;

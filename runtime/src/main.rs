@@ -4,12 +4,13 @@
 //! run the hooks that come after, and exit with the job's code. Whatever goes wrong on the way, the after-exit hooks that
 //! could be loaded are run: a pod must never be left hanging because nobody told its sidecar to quit.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
 use wrapper::{
-    cli::{self, OnHookFailure, Options},
+    cli::{self, Invocation, OnHookFailure, Options},
     hooks::{self, Phase, Running},
+    install,
     plugin::Plugin,
-    process::{self, ExitStatus, OnSignal, Signals, Supervisor, Waited, code, signal_name},
+    process::{ExitStatus, Moment, Signals, Supervisor, Waited, code},
     report::{self, millis},
     sandbox::{JobFacts, Started},
 };
@@ -19,34 +20,45 @@ const LEEWAY: Duration = Duration::from_millis(50);
 
 fn main() -> ExitCode {
     // First of all, so that no signal is lost from here on.
-    let supervisor = Supervisor::new(Signals::block());
-    let options = match Options::read() {
-        Ok(options) => options,
+    let signals = Signals::block();
+    let options = match Invocation::read() {
+        Ok(Invocation::Run(options)) => options,
+        Ok(Invocation::Install { path, force }) => return install(&path, force),
         Err(code) => return code.into(),
     };
     report::init(options.log_format, options.log_level);
     cli::warn_of_typos();
+    let mut supervisor = Supervisor::new(signals, options.behaviour.clone());
 
     let (plugins, refused) = load(&options);
     let mut job = JobFacts { name: options.job_name(), started: None, status: None };
     let status = match refused {
         Some(why) => ExitStatus::refused(why),
-        None => before_start(&supervisor, &options, &plugins, &job)
-            .and_then(|()| run(&supervisor, &options, &mut job))
+        None => before_start(&mut supervisor, &options, &plugins, &job)
+            .and_then(|()| run(&mut supervisor, &options, &mut job))
             .unwrap_or_else(|not_started| not_started),
     };
-    match job.started {
-        None => tracing::error!("{} {status}", job.name),
-        Some(started) => tracing::info!("{} {status} after {}", job.name, millis(started.clock.elapsed())),
+    if let ExitStatus::NotStarted { .. } = status {
+        tracing::error!("{} {status}", job.name);
     }
     job.status = Some(hooks::exit_status(&status));
-    let failed = after_exit(&supervisor, &options, &plugins, job);
+    let failed = after_exit(&mut supervisor, &options, &plugins, job);
 
-    match options.on_hook_failure {
-        OnHookFailure::Fail if failed && status.success() => code::REFUSED,
-        _ => status.code(),
+    match (options.map_exit.apply(status.code()), options.on_hook_failure) {
+        (0, OnHookFailure::Fail) if failed => code::REFUSED,
+        (code, _) => code,
     }
     .into()
+}
+
+fn install(path: &Path, force: bool) -> ExitCode {
+    match install::install(path, force) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("wrapper: error: cannot be installed: {error}");
+            code::REFUSED.into()
+        }
+    }
 }
 
 /// Loads the plugins. Those that could be are returned, and why the first one could not.
@@ -68,7 +80,7 @@ fn load(options: &Options) -> (Arc<[Plugin]>, Option<String>) {
 
 /// Runs the hooks that decide whether the job may start.
 fn before_start(
-    supervisor: &Supervisor,
+    supervisor: &mut Supervisor,
     options: &Options,
     plugins: &Arc<[Plugin]>,
     job: &JobFacts,
@@ -78,29 +90,32 @@ fn before_start(
     }
     let running =
         start_hooks(Phase::BeforeStart, plugins, job.clone(), options.start_timeout).map_err(ExitStatus::refused)?;
-    match supervisor.wait_for(&running.done, running.deadline + LEEWAY, OnSignal::Return) {
+    match supervisor.wait_for(&running.done, running.deadline + LEEWAY, Moment::BeforeStart) {
         Waited::Done(failures) => failures.first().map_or(Ok(()), |first| {
             Err(ExitStatus::refused(format!("before-start hook {} failed: {}", first.plugin, first.why)))
         }),
         Waited::Died => Err(ExitStatus::refused("the wrapper failed at running the before-start hooks")),
         Waited::TimedOut => Err(ExitStatus::refused("the before-start hooks did not end in time")),
-        Waited::Signaled(signal) => Err(ExitStatus::NotStarted {
-            why: format!("{} came before its start", signal_name(signal)),
-            code: code::SIGNALED + signal as u8,
-        }),
+        Waited::Signaled(signal) => Err(ExitStatus::asked_to_end(signal)),
     }
 }
 
 /// Runs the job to its end.
-fn run(supervisor: &Supervisor, options: &Options, facts: &mut JobFacts) -> Result<ExitStatus, ExitStatus> {
-    let job = process::spawn(&options.program, &options.arguments, supervisor.signals())?;
+fn run(supervisor: &mut Supervisor, options: &Options, facts: &mut JobFacts) -> Result<ExitStatus, ExitStatus> {
+    if let Some(signal) = supervisor.asked_to_end() {
+        return Err(ExitStatus::asked_to_end(signal));
+    }
+    let job = supervisor.start(&options.program, &options.arguments)?;
     tracing::info!("started {} (pid {})", facts.name, job.pid);
     facts.started = Some(Started { pid: job.pid, at: job.started_at, clock: job.started });
-    Ok(supervisor.wait_for_job(&job))
+    let status = supervisor.wait_for_job(&job);
+    tracing::info!("{} {status} after {}", facts.name, millis(job.started.elapsed()));
+    supervisor.look_after_orphans(&job);
+    Ok(status)
 }
 
 /// Runs the hooks that are told how the job ended. Returns whether one of them failed.
-fn after_exit(supervisor: &Supervisor, options: &Options, plugins: &Arc<[Plugin]>, job: JobFacts) -> bool {
+fn after_exit(supervisor: &mut Supervisor, options: &Options, plugins: &Arc<[Plugin]>, job: JobFacts) -> bool {
     let Some(status) = job.status.clone().filter(|_| !plugins.is_empty()) else { return false };
     let running = match start_hooks(Phase::AfterExit(status), plugins, job, options.hook_timeout) {
         Ok(running) => running,
@@ -109,7 +124,7 @@ fn after_exit(supervisor: &Supervisor, options: &Options, plugins: &Arc<[Plugin]
             return true;
         }
     };
-    match supervisor.wait_for(&running.done, running.deadline + LEEWAY, OnSignal::Ignore) {
+    match supervisor.wait_for(&running.done, running.deadline + LEEWAY, Moment::AfterExit) {
         Waited::Done(failures) => !failures.is_empty(),
         Waited::Died => true,
         Waited::TimedOut | Waited::Signaled(_) => {

@@ -119,6 +119,28 @@ impl Run {
         self
     }
 
+    /// Runs it by means of another program, such as `chroot FOLDER`, that takes a command as its last arguments.
+    #[must_use]
+    pub fn under(mut self, prefix: &[&str]) -> Self {
+        let mut command = Command::new(prefix[0]);
+        command.args(&prefix[1..]).arg(self.command.get_program()).args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.command = command;
+        self
+    }
+
+    /// Runs it as process 1 of a PID namespace with a /proc of its own, which ends when it does.
+    #[must_use]
+    pub fn as_pid_1(self) -> Self {
+        self.under(&["unshare", "--fork", "--pid", "--mount-proc", "--kill-child"])
+    }
+
     /// Starts it and leaves it to the caller; a group of its own, so that a test can be sure to end all of it.
     pub fn start(mut self) -> Child {
         self.command.process_group(0);
@@ -127,8 +149,8 @@ impl Run {
 
     /// Runs it to its end.
     #[track_caller]
-    pub fn outcome(self) -> Outcome {
-        let input = self.input.clone();
+    pub fn outcome(mut self) -> Outcome {
+        let input = std::mem::take(&mut self.input);
         let started = Instant::now();
         let mut child = self.start();
         if let Some(mut stdin) = child.stdin.take() {

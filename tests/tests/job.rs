@@ -2,9 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    os::unix::process::CommandExt as _,
     process::Child,
-    time::{Duration, Instant},
 };
 use wrapper_tests::{HOSTILE, dist, own_network, run};
 
@@ -122,72 +120,6 @@ fn a_signal_that_the_job_does_not_catch_ends_it() {
     }
 }
 
-/// Waits until the wrapper has taken its signals over, which is the first thing that it does.
-///
-/// They are then blocked; and while it waits for one, which it does from the job's start on, the kernel does not show that.
-fn wait_until_signals_are_taken(child: &Child) {
-    let process = format!("/proc/{}", child.id());
-    let bound = Instant::now() + Duration::from_secs(10);
-    while Instant::now() < bound {
-        let status = std::fs::read_to_string(format!("{process}/status")).unwrap();
-        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:\t")).unwrap();
-        let blocked = u64::from_str_radix(blocked, 16).unwrap() & (1 << (libc::SIGTERM - 1)) != 0;
-        let children = std::fs::read_to_string(format!("{process}/task/{}/children", child.id())).unwrap();
-        if blocked || !children.is_empty() {
-            return;
-        }
-    }
-    panic!("{process} does not block SIGTERM");
-}
-
-#[test]
-fn a_signal_in_the_first_moments_is_kept() {
-    for _ in 0..100 {
-        let mut child = run(["--plugin", "none", "sleep", "60"]).env("WRAPPER_LOG", "error").start();
-        wait_until_signals_are_taken(&child);
-        send(&child, libc::SIGTERM);
-        assert_eq!(child.wait().unwrap().code(), Some(143));
-    }
-}
-
-#[test]
-fn the_job_has_the_signal_mask_that_the_wrapper_was_given() {
-    let mask = |of: &str| of.lines().find(|line| line.starts_with("SigBlk")).map(str::to_owned).unwrap();
-    let direct = std::process::Command::new("cat").arg("/proc/self/status").output().unwrap();
-    let wrapped = run(["--plugin", "none", "cat", "/proc/self/status"]).outcome();
-    assert_eq!(mask(&wrapped.stdout), mask(&String::from_utf8_lossy(&direct.stdout)));
-}
-
-#[test]
-fn an_exit_status_is_not_lost_where_the_caller_ignores_sigchld() {
-    let outcome = run(["--plugin", "none", "sh", "-c", "exit 3"]).with(|command| {
-        // SAFETY: one async-signal-safe call between fork and exec.
-        unsafe {
-            command.pre_exec(|| {
-                libc::signal(libc::SIGCHLD, libc::SIG_IGN);
-                Ok(())
-            })
-        };
-    });
-    outcome.outcome().exits(3);
-}
-
-#[test]
-fn a_term_while_hooks_run_does_not_end_them() {
-    own_network();
-    let mut child = run(["--plugin", HOSTILE, "--hook-timeout", "1s", "true"]).env("HOOK_AFTER", "sleep").start();
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    let mut log = String::new();
-    while !log.contains("after: true exited 0") {
-        assert_ne!(stderr.read_line(&mut log).unwrap(), 0, "{log}");
-    }
-    send(&child, libc::SIGTERM);
-    stderr.read_to_string(&mut log).unwrap();
-    assert!(log.contains("SIGTERM ignored: the job has ended, hooks are running"), "{log}");
-    assert!(log.contains(": stopped at its deadline; --hook-timeout grants more"), "{log}");
-    assert_eq!(child.wait().unwrap().code(), Some(0));
-}
-
 #[test]
 fn a_before_start_hook_decides_whether_the_job_starts() {
     let gate = |instruction: &str| run(["--plugin", HOSTILE, "echo", "started"]).env("HOOK_BEFORE", instruction);
@@ -202,23 +134,6 @@ fn a_before_start_hook_decides_whether_the_job_starts() {
     outcome
         .says("wrapper: error: echo was not started: before-start hook hostile failed: not today")
         .says("hostile: after: echo was not started: before-start hook hostile failed: not today, started false");
-}
-
-#[test]
-fn a_term_while_a_before_start_hook_waits_ends_the_wait() {
-    let mut child = run(["--plugin", HOSTILE, "echo", "started"]).env("HOOK_BEFORE", "sleep").start();
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    let mut log = String::new();
-    while !log.contains("before: pid None") {
-        assert_ne!(stderr.read_line(&mut log).unwrap(), 0, "{log}");
-    }
-    let sent = Instant::now();
-    send(&child, libc::SIGTERM);
-    stderr.read_to_string(&mut log).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(143));
-    assert!(sent.elapsed() < Duration::from_secs(5), "{:?}", sent.elapsed());
-    assert!(log.contains("echo was not started: SIGTERM came before its start"), "{log}");
-    assert!(log.contains("hostile: after: echo was not started: SIGTERM"), "{log}");
 }
 
 #[test]

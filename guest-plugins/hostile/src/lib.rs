@@ -38,6 +38,7 @@ fn follow(variable: &str) -> Result<(), String> {
             black_box(());
         },
         "sleep" => wrapper_hook::sleep(Duration::from_secs(86_400)),
+        "nap" => wrapper_hook::sleep(Duration::from_millis(rest.parse().expect("milliseconds"))),
         "recurse" => drop(recurse(1)),
         "memory" => take_memory(),
         "flood" => loop {

@@ -1,13 +1,21 @@
-//! The init: spawn, signals, reaping, exit status. It knows nothing of WebAssembly, and all libc calls are here.
+//! The init: spawn, signals, reaping, terminal, exit status. It knows nothing of WebAssembly, and all libc calls are here.
 
+mod before_main;
+mod descendants;
+mod exit_map;
+mod reap;
+mod signal;
 mod signals;
 mod spawn;
 mod status;
 mod stderr;
 mod supervisor;
+mod terminal;
 
-pub use signals::{Signal, Signals, signal_name};
-pub use spawn::{Job, spawn};
+pub use exit_map::{ExitMap, Mapping};
+pub use signal::Signal;
+pub use signals::{Arrived, Signals};
+pub use spawn::{Job, called_as};
 pub use status::{ExitStatus, code};
 pub use stderr::Stderr;
-pub use supervisor::{OnSignal, Supervisor, Waited, wake};
+pub use supervisor::{Behaviour, Moment, Supervisor, Waited, wake};

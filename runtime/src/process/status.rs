@@ -1,5 +1,6 @@
 //! How a job ended, and the exit code that says so.
 
+use super::Signal;
 use std::os::unix::process::ExitStatusExt as _;
 use std::{fmt, process::ExitStatus as Wait};
 
@@ -43,6 +44,11 @@ impl ExitStatus {
         Self::NotStarted { why: why.into(), code: code::REFUSED }
     }
 
+    /// A job that a signal came before.
+    pub fn asked_to_end(signal: Signal) -> Self {
+        Self::NotStarted { why: format!("{signal} came before its start"), code: signal.exit_code() }
+    }
+
     /// The wrapper's exit code: the job's own, or 128 and the signal.
     pub fn code(&self) -> u8 {
         match self {
@@ -75,7 +81,10 @@ impl fmt::Display for ExitStatus {
         match self {
             Self::Exited(code) => write!(f, "exited {code}"),
             Self::Signaled { signal, core_dumped } => {
-                write!(f, "was killed by {}", super::signal_name(i32::from(*signal)))?;
+                match Signal::new(i32::from(*signal)) {
+                    Some(signal) => write!(f, "was killed by {signal}")?,
+                    None => write!(f, "was killed by signal {signal}")?,
+                }
                 if *core_dumped {
                     f.write_str(" (core dumped)")?;
                 }

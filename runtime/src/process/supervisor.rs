@@ -1,18 +1,44 @@
 //! The init's loop: wait for a signal, pass it on, reap whoever ended.
 
-use super::{ExitStatus, Job, Signal, Signals, signal_name};
-use std::{
-    io,
-    os::unix::process::ExitStatusExt as _,
-    process,
-    sync::mpsc::{Receiver, TryRecvError},
-    time::Instant,
+use super::{
+    Arrived, ExitStatus, Job, Signal, Signals,
+    descendants::descendants,
+    reap::{Change, has_children, reap_all},
+    spawn::spawn,
+    terminal::Terminal,
 };
+use crate::report::millis;
+use std::{
+    ffi::OsString,
+    io, process,
+    sync::mpsc::{Receiver, TryRecvError},
+    time::{Duration, Instant},
+};
+
+/// How the init behaves beyond what every init does.
+#[derive(Clone, Debug, Default)]
+pub struct Behaviour {
+    /// Signals go to the job's whole process group.
+    pub group: bool,
+    /// Orphans come to the wrapper though it is not PID 1.
+    pub subreaper: bool,
+    /// Sent to the job when the wrapper dies.
+    pub parent_death: Option<Signal>,
+    /// From the first SIGTERM or SIGINT passed on until SIGKILL.
+    pub grace: Option<Duration>,
+    /// How long the job's descendants may take to end after it.
+    pub wait_all: Option<Duration>,
+}
 
 /// Waits for processes and for the wrapper's own hooks. It has no thread and no timer: it sleeps in one system call.
 #[derive(Debug)]
 pub struct Supervisor {
     signals: Signals,
+    behaviour: Behaviour,
+    terminal: Option<Terminal>,
+    reaps_orphans: bool,
+    /// Signals for the job that came before it was there.
+    early: Vec<Arrived>,
 }
 
 /// What ended a wait for hooks.
@@ -25,103 +51,251 @@ pub enum Waited<T> {
     /// The deadline passed.
     TimedOut,
     /// A signal asked the wrapper to end.
-    Signaled(i32),
+    Signaled(Signal),
 }
 
-/// Whether a wait for hooks goes on when a signal asks the wrapper to end.
+/// Where in the run hooks are waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnSignal {
-    /// Nothing has started yet: give up.
-    Return,
+pub enum Moment {
+    /// Nothing has started yet: who asks the wrapper to end is obeyed at once, other signals are kept for the job.
+    BeforeStart,
     /// The job is over, and so are its signals; what is left to do is bounded by its deadline.
-    Ignore,
+    AfterExit,
 }
 
 impl Supervisor {
-    /// Takes the signals over, from now on.
-    pub fn new(signals: Signals) -> Self {
-        Self { signals }
+    /// Takes over the signals, and the orphans where it can.
+    pub fn new(signals: Signals, behaviour: Behaviour) -> Self {
+        let mut reaps_orphans = process::id() == 1;
+        if !reaps_orphans && (behaviour.subreaper || behaviour.wait_all.is_some()) {
+            // SAFETY: no pointers.
+            reaps_orphans = unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) } == 0;
+            if !reaps_orphans {
+                tracing::warn!("the wrapper cannot become a subreaper: {}", io::Error::last_os_error());
+            }
+        }
+        Self { signals, behaviour, terminal: Terminal::find(), reaps_orphans, early: Vec::new() }
     }
 
-    /// The blocked signals, for the spawn.
-    pub fn signals(&self) -> &Signals {
-        &self.signals
+    /// The signal, if one came by now, that asks the wrapper to end before it has started anything.
+    pub fn asked_to_end(&mut self) -> Option<Signal> {
+        while let Some(arrived) = self.signals.wait(Some(Instant::now())) {
+            if arrived.signal.asks_to_end() {
+                return Some(arrived.signal);
+            }
+            self.keep(arrived);
+        }
+        None
+    }
+
+    /// Starts the job, and moves to `/` so as not to keep a file system from being unmounted.
+    pub fn start(&mut self, program: &OsString, arguments: &[OsString]) -> Result<Job, ExitStatus> {
+        let job = spawn(program, arguments, &self.signals, self.terminal, self.behaviour.parent_death)
+            .inspect_err(|_| self.take_terminal_back(None))?;
+        if let Err(error) = std::env::set_current_dir("/") {
+            tracing::debug!("the wrapper stays in its working directory: {error}");
+        }
+        Ok(job)
     }
 
     /// Waits until the job has ended, passing signals on to it and reaping orphans meanwhile.
-    pub fn wait_for_job(&self, job: &Job) -> ExitStatus {
+    pub fn wait_for_job(&mut self, job: &Job) -> ExitStatus {
+        let mut kill_at = None;
+        for early in std::mem::take(&mut self.early) {
+            self.pass_on(early, job, &mut kill_at);
+        }
         loop {
-            if let Some(status) = reap(job.pid) {
-                return status;
+            match reap_all(Some(job)) {
+                Some(Change::Ended(status)) => {
+                    self.take_terminal_back(Some(job));
+                    return status;
+                }
+                Some(Change::Stopped(signal)) => self.job_stopped(signal, job),
+                None => {}
             }
-            match self.signals.wait(None) {
-                Some(signal) if signal.number != libc::SIGCHLD && !signal.own => forward(signal, job),
-                _ => {}
+            match self.signals.wait(kill_at) {
+                None => {
+                    kill_at = None;
+                    tracing::warn!("the grace period is over: SIGKILL");
+                    self.send(Signal::KILL, None, job);
+                }
+                Some(arrived) if arrived.signal == Signal::CHLD || arrived.own => {}
+                Some(arrived) => self.pass_on(arrived, job, &mut kill_at),
             }
         }
     }
 
     /// Waits for a message from a thread that calls [`wake`] after sending it, reaping orphans meanwhile.
-    pub fn wait_for<T>(&self, receiver: &Receiver<T>, deadline: Instant, on_signal: OnSignal) -> Waited<T> {
+    pub fn wait_for<T>(&mut self, receiver: &Receiver<T>, deadline: Instant, moment: Moment) -> Waited<T> {
         loop {
-            reap(0);
+            reap_all(None);
             match receiver.try_recv() {
                 Ok(message) => return Waited::Done(message),
                 Err(TryRecvError::Disconnected) => return Waited::Died,
                 Err(TryRecvError::Empty) => {}
             }
-            match self.signals.wait(Some(deadline)) {
-                None => return Waited::TimedOut,
-                Some(Signal { number, own: false, .. }) if ends_a_process(number) => match on_signal {
-                    OnSignal::Return => return Waited::Signaled(number),
-                    OnSignal::Ignore => {
-                        tracing::info!("{} ignored: the job has ended, hooks are running", signal_name(number))
-                    }
-                },
-                Some(_) => {}
+            let Some(arrived) = self.signals.wait(Some(deadline)) else { return Waited::TimedOut };
+            match moment {
+                Moment::BeforeStart if arrived.signal.asks_to_end() => return Waited::Signaled(arrived.signal),
+                Moment::BeforeStart => self.keep(arrived),
+                Moment::AfterExit if arrived.signal.asks_to_end() => {
+                    tracing::info!("{} ignored: the job has ended, hooks are running", arrived.signal);
+                }
+                Moment::AfterExit => {}
+            }
+        }
+    }
+
+    fn keep(&mut self, arrived: Arrived) {
+        if arrived.signal != Signal::CHLD && !arrived.own {
+            self.early.push(arrived);
+        }
+    }
+
+    /// Gives the job what was sent to the wrapper.
+    fn pass_on(&self, arrived: Arrived, job: &Job, kill_at: &mut Option<Instant>) {
+        let signal = arrived.signal;
+        if signal == Signal::CONT {
+            self.go_on(job);
+            return;
+        }
+        self.send(signal, arrived.value, job);
+        match self.behaviour.grace {
+            // A second one leaves the end of the period where it is.
+            Some(grace) if signal.begins_grace() && kill_at.is_none() => {
+                tracing::info!("{signal} passed on, SIGKILL follows in {}", millis(grace));
+                *kill_at = Some(Instant::now() + grace);
+            }
+            _ => tracing::debug!("{signal} passed on"),
+        }
+    }
+
+    /// Sends a signal to the job, or to its group where that is asked for. The job is not reaped yet, so its id is its own.
+    fn send(&self, signal: Signal, value: Option<libc::sigval>, job: &Job) {
+        let pid = job.pid as libc::pid_t;
+        // SAFETY: no pointers but the one inside the value, which is only carried along.
+        let result = unsafe {
+            match value {
+                _ if self.behaviour.group => libc::kill(-pid, signal.number()),
+                Some(value) => libc::sigqueue(pid, signal.number(), value),
+                None => libc::kill(pid, signal.number()),
+            }
+        };
+        if result != 0 {
+            tracing::warn!("{signal} could not be passed on: {}", io::Error::last_os_error());
+        }
+    }
+
+    /// The job was stopped. Where a shell looks after the wrapper, the wrapper stops too, so that the shell sees it and
+    /// its `fg` and `bg` work. Where nobody does, a stop by a key at the terminal would be for ever, so it is undone.
+    fn job_stopped(&self, signal: Signal, job: &Job) {
+        let Some(terminal) = self.terminal else { return };
+        // SAFETY: no pointers. A session leader has no shell above it.
+        let shell_above =
+            unsafe { libc::getsid(0) != libc::getpid() && libc::getsid(libc::getppid()) == libc::getsid(0) };
+        if shell_above {
+            terminal.take_back_from(job.group());
+            // SAFETY: no pointers. It returns when the wrapper is continued; SIGCONT is then waiting to be passed on.
+            unsafe { libc::raise(Signal::STOP.number()) };
+        } else if signal == Signal::TSTP {
+            tracing::info!("{signal} undone: nobody is there to continue the job");
+            self.go_on(job);
+        }
+    }
+
+    /// A shell's `fg` or `bg`: all of the job goes on, as all of it was stopped by the key, and after `fg` with the terminal.
+    fn go_on(&self, job: &Job) {
+        if let Some(terminal) = self.terminal.filter(|terminal| terminal.is_ours()) {
+            terminal.give_to(job.group());
+        }
+        tracing::debug!("{} passed on to the group", Signal::CONT);
+        // SAFETY: no pointers; the group exists, as the job is not reaped.
+        unsafe { libc::kill(-job.group(), Signal::CONT.number()) };
+    }
+
+    fn take_terminal_back(&self, job: Option<&Job>) {
+        match (self.terminal, job) {
+            (Some(terminal), Some(job)) => terminal.take_back_from(job.group()),
+            // A child that could not be executed had it; its group is gone with it.
+            (Some(terminal), None) => terminal.give_to(terminal.own_group()),
+            (None, _) => {}
+        }
+    }
+
+    /// The job has ended. Those that it leaves are ended too where that is asked for, and mentioned where nobody reaps them.
+    pub fn look_after_orphans(&self, job: &Job) {
+        match self.behaviour.wait_all {
+            Some(patience) if self.reaps_orphans => self.wait_for_descendants(job, patience),
+            // SAFETY: no pointers. Signal 0 asks whether the group has a member.
+            _ if !self.reaps_orphans && unsafe { libc::kill(-job.group(), 0) } == 0 => {
+                tracing::warn!(
+                    "the job left processes behind, which the wrapper cannot reap: run it as PID 1 or with -s"
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// Asks what descends from the job to end, waits for it, and kills what is left when the patience is over.
+    fn wait_for_descendants(&self, job: &Job, patience: Duration) {
+        reap_all(None);
+        if !has_children() {
+            return;
+        }
+        tracing::info!("the job left processes behind: SIGTERM, and SIGKILL in {}", millis(patience));
+        let started = Instant::now();
+        signal_descendants(Signal::TERM, job);
+        // A stopped process sees the first only when it goes on.
+        signal_descendants(Signal::CONT, job);
+        if !self.wait_for_children(started + patience) {
+            tracing::warn!("processes that the job left are still there: SIGKILL");
+            let give_up = Instant::now() + KILL_PATIENCE;
+            // Again and again, since one that is killed may have started another before it was.
+            while Instant::now() < give_up {
+                signal_descendants(Signal::KILL, job);
+                if self.wait_for_children(Instant::now() + Duration::from_millis(10)) {
+                    break;
+                }
+            }
+        }
+        if has_children() {
+            tracing::error!("processes that the job left survive SIGKILL");
+        } else {
+            tracing::info!("they ended within {}", millis(started.elapsed()));
+        }
+    }
+
+    /// Whether all children, orphans that become children among them, end by then.
+    fn wait_for_children(&self, deadline: Instant) -> bool {
+        loop {
+            reap_all(None);
+            if !has_children() {
+                return true;
+            }
+            if self.signals.wait(Some(deadline)).is_none() {
+                return false;
             }
         }
     }
 }
 
+/// Sends a signal to all that descends from the wrapper, or to the job's group where there is no /proc to look into.
+fn signal_descendants(signal: Signal, job: &Job) {
+    let mut targets = descendants();
+    if targets.is_empty() {
+        targets.push(-job.group());
+    }
+    for target in targets {
+        // SAFETY: no pointers. A process that ended meanwhile is reaped by nobody but this thread, so its id is not reused.
+        unsafe { libc::kill(target, signal.number()) };
+    }
+}
+
+/// How long processes may take to end that were killed: one in an uninterruptible call takes until that returns.
+const KILL_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Wakes the thread in [`Supervisor::wait_for`]. A pending SIGCHLD is kept, so no wake-up is lost.
 pub fn wake() {
     // SAFETY: no pointers.
     unsafe { libc::kill(process::id() as libc::pid_t, libc::SIGCHLD) };
-}
-
-/// Collects every child that has ended, the job among them or not; an init inherits orphans that it never started.
-fn reap(job: u32) -> Option<ExitStatus> {
-    let mut job_status = None;
-    loop {
-        let mut status = 0;
-        // SAFETY: the pointer is to a valid integer for the duration of the call.
-        let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG) };
-        if pid == job as libc::pid_t && pid > 0 {
-            job_status = Some(process::ExitStatus::from_raw(status).into());
-        }
-        if pid <= 0 {
-            return job_status;
-        }
-    }
-}
-
-/// Sends the job what was sent to the wrapper.
-fn forward(signal: Signal, job: &Job) {
-    let name = signal_name(signal.number);
-    if signal.from_terminal {
-        tracing::debug!("{name} from the terminal: the job has it too");
-        return;
-    }
-    // SAFETY: no pointers. The job is not reaped yet, so its id is its own.
-    if unsafe { libc::kill(job.pid as libc::pid_t, signal.number) } == 0 {
-        tracing::debug!("{name} passed on");
-    } else {
-        tracing::warn!("{name} could not be passed on: {}", io::Error::last_os_error());
-    }
-}
-
-/// Whether a signal's default action is to end the process that gets it.
-fn ends_a_process(number: i32) -> bool {
-    !matches!(number, libc::SIGCHLD | libc::SIGCONT | libc::SIGURG | libc::SIGWINCH)
 }

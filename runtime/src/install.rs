@@ -1,0 +1,70 @@
+//! `--install PATH`: the wrapper copies itself, for an init container in an image that has no `cp`.
+//!
+//! The copy appears whole or not at all: it is written beside its place and renamed. A file that is not a wrapper is left
+//! alone, so that a mistyped path destroys nothing.
+
+use crate::report::os_words;
+use std::{
+    ffi::{CStr, OsStr},
+    fs::{self, File, Permissions},
+    io,
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+/// Every wrapper has these bytes in it, and nothing else has.
+static MARK: &[u8] = b"\x7fwrapper:entrypoint:1f0c27a4\x7f";
+
+/// Why there is no copy.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// The place is a folder's.
+    #[error("{0} is a folder; name the file, such as {0}/wrapper")]
+    Folder(PathBuf),
+    /// Something else is there.
+    #[error("{0} is there already and is not a wrapper; remove it, or say --force")]
+    NotAWrapper(PathBuf),
+    /// A file cannot be read or written.
+    #[error("{path}: {}", os_words(error))]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// The system's words.
+        error: io::Error,
+    },
+}
+
+/// Copies the running binary to `path`, with mode 0755.
+pub fn install(path: &Path, force: bool) -> Result<(), InstallError> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |error| InstallError::File { path, error }
+    };
+    if path.is_dir() {
+        return Err(InstallError::Folder(path.to_owned()));
+    }
+    if !force && path.exists() && !is_wrapper(path).map_err(at(path))? {
+        return Err(InstallError::NotAWrapper(path.to_owned()));
+    }
+    let own = own_file();
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut copy = tempfile::NamedTempFile::new_in(folder).map_err(at(folder))?;
+    io::copy(&mut File::open(&own).map_err(at(&own))?, &mut copy).map_err(at(copy.path()))?;
+    copy.as_file().set_permissions(Permissions::from_mode(0o755)).map_err(at(copy.path()))?;
+    copy.as_file().sync_all().map_err(at(copy.path()))?;
+    copy.persist(path).map_err(|failed| InstallError::File { path: path.to_owned(), error: failed.error })?;
+    Ok(())
+}
+
+fn is_wrapper(path: &Path) -> io::Result<bool> {
+    Ok(fs::read(path)?.windows(MARK.len()).any(|window| window == MARK))
+}
+
+/// The file that this process runs: as the kernel knows it, or where there is no /proc as it was called.
+fn own_file() -> PathBuf {
+    let link = Path::new("/proc/self/exe");
+    if link.exists() {
+        return link.to_owned();
+    }
+    crate::process::called_as().map_or_else(PathBuf::new, |name: &CStr| OsStr::from_bytes(name.to_bytes()).into())
+}

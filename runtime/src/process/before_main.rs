@@ -1,0 +1,49 @@
+//! What must happen before Rust's own start-up code, which changes two things that belong to the job.
+//!
+//! * It ignores SIGPIPE, and whether the caller did can no longer be seen. So it is noted here, for [`super::spawn`] to
+//!   restore.
+//! * It opens `/dev/null` where descriptor 0, 1 or 2 is closed, in such a way that the job inherits it, and aborts where
+//!   there is no `/dev/null`. So a closed one is filled here, with something that the job does not inherit: a socket whose
+//!   other end is closed. Left free, the place would be taken by the next socket, and a line of log written to that.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether the caller ignored SIGPIPE and SIGCHLD: the two whose disposition changes in this process.
+static PIPE_IGNORED: AtomicBool = AtomicBool::new(false);
+static CHLD_IGNORED: AtomicBool = AtomicBool::new(false);
+
+/// The C runtime calls what stands in this section before `main`.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn() = before_main;
+
+extern "C" fn before_main() {
+    PIPE_IGNORED.store(is_ignored(libc::SIGPIPE), Ordering::Relaxed);
+    CHLD_IGNORED.store(is_ignored(libc::SIGCHLD), Ordering::Relaxed);
+    for descriptor in 0..3 {
+        // SAFETY: the pointer is to two valid integers for the duration of the call.
+        unsafe {
+            let mut ends = [0; 2];
+            if libc::fcntl(descriptor, libc::F_GETFD) < 0
+                && libc::socketpair(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0, ends.as_mut_ptr()) == 0
+            {
+                // The first end has the lowest free number, which is this one, as those below it are open.
+                libc::close(ends[1]);
+            }
+        }
+    }
+}
+
+fn is_ignored(signal: libc::c_int) -> bool {
+    // SAFETY: sigaction is plain data, and the pointer to it is valid; nothing is changed.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// The signals whose disposition this process has changed, and what the caller had given it.
+pub(super) fn callers_dispositions() -> [(libc::c_int, libc::sighandler_t); 2] {
+    [(libc::SIGPIPE, &PIPE_IGNORED), (libc::SIGCHLD, &CHLD_IGNORED)]
+        .map(|(signal, ignored)| (signal, if ignored.load(Ordering::Relaxed) { libc::SIG_IGN } else { libc::SIG_DFL }))
+}

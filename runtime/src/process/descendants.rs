@@ -1,0 +1,31 @@
+//! The processes that descend from this one, as /proc shows them.
+//!
+//! An init could signal all processes at once (kill(2), -1), but would hit those that `kubectl exec` has put beside the job.
+
+use std::{collections::HashMap, fs, process};
+
+/// The process ids of all children, their children, and so on. Empty where there is no /proc.
+pub fn descendants() -> Vec<libc::pid_t> {
+    let mut children: HashMap<libc::pid_t, Vec<libc::pid_t>> = HashMap::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        if let Some((pid, parent)) = pid.and_then(|pid| Some((pid, parent(pid)?))) {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    let mut found = Vec::new();
+    let mut from = vec![process::id() as libc::pid_t];
+    while let Some(pid) = from.pop() {
+        for child in children.remove(&pid).unwrap_or_default() {
+            found.push(child);
+            from.push(child);
+        }
+    }
+    found
+}
+
+/// The parent of a process: the second field after its name, which is in brackets and may hold anything (proc(5)).
+fn parent(pid: libc::pid_t) -> Option<libc::pid_t> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}

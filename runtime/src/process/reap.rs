@@ -1,0 +1,43 @@
+//! Collecting children: the job, and the orphans that an init inherits.
+
+use super::{ExitStatus, Job, Signal};
+use std::{os::unix::process::ExitStatusExt as _, process};
+
+/// What became of the job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It ended.
+    Ended(ExitStatus),
+    /// A signal stopped it.
+    Stopped(Signal),
+}
+
+/// Collects every child that has ended, and says what became of the job. SIGCHLD is one signal for any number of children,
+/// so all are asked after.
+pub fn reap_all(job: Option<&Job>) -> Option<Change> {
+    let mut change = None;
+    loop {
+        let mut status = 0;
+        // SAFETY: the pointer is to a valid integer for the duration of the call.
+        let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG | libc::WUNTRACED) };
+        if pid <= 0 {
+            return change;
+        }
+        if job.is_some_and(|job| job.pid as libc::pid_t == pid) {
+            let status = process::ExitStatus::from_raw(status);
+            change = match status.stopped_signal().and_then(Signal::new) {
+                Some(signal) => Some(Change::Stopped(signal)),
+                None => Some(Change::Ended(status.into())),
+            };
+        }
+    }
+}
+
+/// Whether there is any child, running or ended.
+pub fn has_children() -> bool {
+    // SAFETY: siginfo_t is plain data, and the pointer to it is valid; WNOWAIT leaves the child as it is.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        libc::waitid(libc::P_ALL, 0, &mut info, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT) == 0
+    }
+}

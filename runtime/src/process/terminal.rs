@@ -1,0 +1,49 @@
+//! The terminal: handed to the job, and taken back.
+//!
+//! The job is a process group of its own. For Ctrl-C, Ctrl-Z and input to reach it, that group must be the terminal's
+//! foreground group (tcsetpgrp(3)). Only the present foreground group may hand the terminal on, so nothing is done where
+//! the wrapper was started in the background, or without a terminal.
+
+/// The terminal that this process was given, by the descriptor it is known by.
+#[derive(Clone, Copy, Debug)]
+pub struct Terminal {
+    descriptor: libc::c_int,
+    own_group: libc::pid_t,
+}
+
+impl Terminal {
+    /// The controlling terminal, if stdin, stdout or stderr is it.
+    pub fn find() -> Option<Self> {
+        // SAFETY: no pointers. A descriptor that is not the controlling terminal gives ENOTTY.
+        let (descriptor, own_group) =
+            unsafe { ((0..3).find(|&descriptor| libc::tcgetpgrp(descriptor) >= 0)?, libc::getpgrp()) };
+        Some(Self { descriptor, own_group })
+    }
+
+    /// Whether the wrapper's own group is in the foreground, and may so hand the terminal on.
+    pub fn is_ours(self) -> bool {
+        // SAFETY: no pointers.
+        unsafe { libc::tcgetpgrp(self.descriptor) == self.own_group }
+    }
+
+    /// Hands the terminal to a group. SIGTTOU must be blocked, or the system stops whoever asks from the background.
+    ///
+    /// It fails where the terminal or the group is gone: then there is nothing to hand over. Async-signal-safe.
+    pub fn give_to(self, group: libc::pid_t) {
+        // SAFETY: no pointers.
+        unsafe { libc::tcsetpgrp(self.descriptor, group) };
+    }
+
+    /// The wrapper's own process group.
+    pub fn own_group(self) -> libc::pid_t {
+        self.own_group
+    }
+
+    /// Takes the terminal back, if it is that group's now.
+    pub fn take_back_from(self, group: libc::pid_t) {
+        // SAFETY: no pointers.
+        if unsafe { libc::tcgetpgrp(self.descriptor) } == group {
+            self.give_to(self.own_group);
+        }
+    }
+}

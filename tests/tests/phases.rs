@@ -1,0 +1,171 @@
+//! Signals at every phase of a run: each cell of the table in `docs/init.md`.
+
+use std::{
+    io::{BufRead, BufReader, Read as _},
+    os::unix::process::CommandExt as _,
+    process::Child,
+};
+use wrapper_tests::{HOSTILE, Run, run};
+
+const PROBE: &str = env!("CARGO_BIN_EXE_probe");
+
+/// Those by which a program is asked to end.
+const ASKS_TO_END: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
+
+/// Some of all the others: ordinary ones, one that stops, one of a fault, one that is ignored by default, a real-time one.
+const OTHERS: [i32; 7] =
+    [libc::SIGUSR1, libc::SIGUSR2, libc::SIGTSTP, libc::SIGSEGV, libc::SIGWINCH, libc::SIGCONT, 40];
+
+fn send(child: &Child, signal: i32) {
+    // SAFETY: no pointers; the child is not waited for yet, so its id is its own.
+    assert_eq!(unsafe { libc::kill(child.id() as libc::pid_t, signal) }, 0);
+}
+
+/// A run of `sh -c 'exit 3'`, or of the probe that says which signals it gets, with the guest that follows instructions.
+fn hooked(before: &str, after: &str, job: &[&str]) -> Run {
+    run(["--plugin", HOSTILE].iter().chain(job)).env("HOOK_BEFORE", before).env("HOOK_AFTER", after)
+}
+
+/// Reads stderr until this text has come.
+fn read_until(stderr: &mut impl BufRead, text: &str) -> String {
+    let mut log = String::new();
+    while !log.contains(text) {
+        assert_ne!(stderr.read_line(&mut log).unwrap(), 0, "{text:?} is not in {log}");
+    }
+    log
+}
+
+/// Lets the probe end, and returns the exit code, what the probe said and the log.
+fn end(mut child: Child, stderr: &mut impl BufRead, mut log: String) -> (Option<i32>, String, String) {
+    stderr.read_to_string(&mut log).unwrap();
+    let mut said = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    (child.wait().unwrap().code(), said, log)
+}
+
+/// Makes the signal arrive before the wrapper's first instruction: it is blocked, sent, and waits for whoever asks.
+fn already_sent(run: Run, signal: i32) -> Run {
+    run.with(|command| {
+        // SAFETY: the calls are async-signal-safe, and the pointers are valid.
+        unsafe {
+            command.pre_exec(move || {
+                let mut all: libc::sigset_t = std::mem::zeroed();
+                libc::sigfillset(&mut all);
+                libc::pthread_sigmask(libc::SIG_SETMASK, &all, std::ptr::null_mut());
+                libc::raise(signal);
+                Ok(())
+            })
+        };
+    })
+}
+
+fn assert_not_started(signal: i32, (code, said, log): (Option<i32>, String, String)) {
+    assert_eq!(code, Some(128 + signal), "{log}");
+    assert_eq!(said, "", "the job was started: {log}");
+    assert!(log.contains(" came before its start"), "{log}");
+    assert!(log.contains("hostile: after: "), "the after-exit hook did not run: {log}");
+    assert!(log.contains("was not started: SIG"), "{log}");
+}
+
+#[test]
+fn before_the_start_who_is_asked_to_end_does_not_start() {
+    for signal in ASKS_TO_END {
+        let mut child = already_sent(hooked("", "", &["echo", "started"]), signal).start();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        assert_not_started(signal, end(child, &mut stderr, String::new()));
+    }
+}
+
+#[test]
+fn before_the_start_other_signals_are_kept_for_the_job() {
+    for signal in OTHERS {
+        let mut child = already_sent(hooked("", "", &[PROBE, "catch"]), signal).start();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        while !line.contains(&format!("got {signal} 0\n")) {
+            assert_ne!(stdout.read_line(&mut line).unwrap(), 0, "signal {signal}: {line}");
+        }
+        send(&child, libc::SIGALRM);
+        let mut log = String::new();
+        stderr.read_to_string(&mut log).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{log}");
+    }
+}
+
+#[test]
+fn while_before_start_hooks_run_who_is_asked_to_end_ends_at_once() {
+    for signal in ASKS_TO_END {
+        let mut child = hooked("sleep", "", &["echo", "started"]).start();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let log = read_until(&mut stderr, "hostile: before: ");
+        send(&child, signal);
+        assert_not_started(signal, end(child, &mut stderr, log));
+    }
+}
+
+#[test]
+fn while_before_start_hooks_run_other_signals_are_kept_for_the_job() {
+    let mut child = hooked("nap 400", "", &[PROBE, "catch"]).start();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let log = read_until(&mut stderr, "hostile: before: ");
+    for signal in OTHERS {
+        send(&child, signal);
+    }
+    let log = log + &read_until(&mut stderr, "started probe");
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut said = String::new();
+    while said.lines().count() < OTHERS.len() + 1 {
+        assert_ne!(stdout.read_line(&mut said).unwrap(), 0, "{said}{log}");
+    }
+    for signal in OTHERS {
+        assert!(said.contains(&format!("got {signal} 0\n")), "signal {signal}: {said}");
+    }
+    send(&child, libc::SIGALRM);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn while_the_job_runs_every_signal_is_the_jobs() {
+    let mut child = hooked("", "", &[PROBE, "catch"]).start();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    for signal in ASKS_TO_END.into_iter().chain(OTHERS) {
+        send(&child, signal);
+        line.clear();
+        stdout.read_line(&mut line).unwrap();
+        assert_eq!(line, format!("got {signal} 0\n"));
+    }
+    send(&child, libc::SIGALRM);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn while_after_exit_hooks_run_no_signal_ends_them() {
+    let mut child = hooked("", "nap 400", &["sh", "-c", "exit 3"]).start();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let log = read_until(&mut stderr, "hostile: after: ");
+    for signal in ASKS_TO_END.into_iter().chain(OTHERS) {
+        send(&child, signal);
+    }
+    let (code, _, log) = end(child, &mut stderr, log);
+    assert_eq!(code, Some(3), "{log}");
+    assert_eq!(log.matches("hostile: done in ").count(), 2, "{log}");
+    for name in ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] {
+        assert_eq!(log.matches(&format!("{name} ignored: the job has ended, hooks are running")).count(), 1, "{log}");
+    }
+}
+
+#[test]
+fn sigchld_is_the_wrappers_and_never_passed_on() {
+    let mut child = hooked("", "", &[PROBE, "catch"]).start();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut said = String::new();
+    stdout.read_line(&mut said).unwrap();
+    send(&child, libc::SIGCHLD);
+    send(&child, libc::SIGALRM);
+    stdout.read_to_string(&mut said).unwrap();
+    assert_eq!(said, "ready\ngot 14 0\n");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
