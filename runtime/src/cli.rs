@@ -4,7 +4,7 @@
 use crate::{
     plugin::PluginSpec,
     process::{Behaviour, ExitMap, Mapping, Signal, code},
-    report::{LogFormat, LogLevel},
+    report::{self, LogFormat, LogLevel},
 };
 use clap::Parser;
 use std::{env, ffi::OsString, fmt::Display, path::PathBuf, str::FromStr, time::Duration};
@@ -165,21 +165,47 @@ impl Invocation {
     /// Reads the arguments and the environment. Where there is nothing to do, says why on stderr (or the help that was
     /// asked for on stdout) and returns the exit code.
     pub fn read() -> Result<Self, u8> {
-        let arguments = Arguments::try_parse().map_err(|error| {
-            let code = if error.use_stderr() { code::REFUSED } else { 0 };
-            // Nothing can be done about a closed stdout or stderr.
-            drop(error.print());
-            code
-        })?;
+        let arguments = match Arguments::try_parse() {
+            Ok(arguments) => arguments,
+            Err(answer) if !answer.use_stderr() => {
+                // Nothing can be done about a closed stdout.
+                drop(answer.print());
+                return Err(0);
+            }
+            Err(error) => {
+                refuse(likely_format(None), &usage_error(&error.render().to_string()));
+                return Err(code::REFUSED);
+            }
+        };
         if let Some(path) = arguments.install {
             return Ok(Self::Install { path, force: arguments.force });
         }
+        let format = likely_format(arguments.log_format);
         let options = Options::with_environment(arguments, |name| env::var_os(name)).map_err(|error| {
-            eprintln!("wrapper: error: {error}");
+            refuse(format, &error);
             code::REFUSED
         })?;
         Ok(Self::Run(Box::new(options)))
     }
+}
+
+/// The form of the log, as far as it can be told where the options are not understood.
+fn likely_format(option: Option<LogFormat>) -> LogFormat {
+    let variable = || env::var("WRAPPER_LOG_FORMAT").ok()?.parse().ok();
+    option.or_else(variable).unwrap_or_default()
+}
+
+/// Says why nothing is done: one line, on a stderr that cannot hold it up.
+fn refuse(format: LogFormat, why: &str) {
+    report::init(format, LogLevel::Error);
+    tracing::error!("{}", report::one_line(why));
+}
+
+/// The sentence among the lines that clap makes of a mistake, and its tip.
+fn usage_error(text: &str) -> String {
+    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let lines: Vec<_> = lines.filter(|line| !line.is_empty() && !line.starts_with("For more information")).collect();
+    lines.join(" ").trim_start_matches("error: ").to_owned() + "; see --help"
 }
 
 impl Options {
@@ -261,6 +287,7 @@ fn parse_plugins<'a>(specs: impl IntoIterator<Item = &'a str>, origin: &str) -> 
     let specs: Vec<_> = specs.into_iter().collect();
     match specs.as_slice() {
         ["none"] => Ok(Vec::new()),
+        [] => Err(format!("{origin}: names no plugin; for no hooks say none")),
         specs if specs.contains(&"none") => Err(format!("{origin}: 'none' stands alone, it means no hooks")),
         specs => specs.iter().map(|spec| spec.parse().map_err(|error| format!("{origin}: {error}"))).collect(),
     }
@@ -291,7 +318,12 @@ fn meant(name: &str) -> Option<&'static str> {
     if !name.starts_with("WRAPPER_") || VARIABLES.contains(&name) {
         return None;
     }
-    VARIABLES.into_iter().find(|known| strsim::osa_distance(name, known) == 1)
+    match name {
+        // What the options' own names lead to.
+        "WRAPPER_LOG_LEVEL" => Some("WRAPPER_LOG"),
+        "WRAPPER_PLUGIN" | "WRAPPER_PLUGINS" => Some("WRAPPER_PLUGIN_PATH"),
+        _ => VARIABLES.into_iter().find(|known| strsim::osa_distance(name, known) == 1),
+    }
 }
 
 #[cfg(test)]
@@ -386,6 +418,7 @@ mod tests {
                 "WRAPPER_MAP_EXIT: '300' is not FROM=TO with exit codes from 0 to 255, such as 143=0",
             ),
             ("WRAPPER_LOG", "loud", "WRAPPER_LOG: 'loud' is not a log level; write error, warn, info or debug"),
+            ("WRAPPER_PLUGIN_PATH", ":", "WRAPPER_PLUGIN_PATH: names no plugin; for no hooks say none"),
             ("WRAPPER_PLUGIN_PATH", "none:echo", "WRAPPER_PLUGIN_PATH: 'none' stands alone, it means no hooks"),
         ] {
             assert_eq!(options(&["ls"], &[(name, value)]).unwrap_err(), error);
@@ -396,6 +429,8 @@ mod tests {
     fn a_variable_one_typo_away_is_noticed_and_a_services_is_not() {
         assert_eq!(meant("WRAPPER_HOOK_TIMOUT"), Some("WRAPPER_HOOK_TIMEOUT"));
         assert_eq!(meant("WRAPPER_PLUGINS_PATH"), Some("WRAPPER_PLUGIN_PATH"));
+        assert_eq!(meant("WRAPPER_LOG_LEVEL"), Some("WRAPPER_LOG"));
+        assert_eq!(meant("WRAPPER_PLUGIN"), Some("WRAPPER_PLUGIN_PATH"));
         assert_eq!(meant("WRAPPER_SERVICE_HOST"), None);
         assert_eq!(meant("WRAPPER_LOG"), None);
         assert_eq!(meant("PATH"), None);

@@ -7,11 +7,13 @@
 use crate::{
     plugin::Plugin,
     process,
-    report::millis,
+    report::{millis, one_line, size},
     sandbox::{JobFacts, State, bindings::wrapper::hook::types::ExitStatus},
 };
+use futures_util::future::{Either, select};
 use std::{
     io,
+    pin::pin,
     sync::{
         Arc,
         mpsc::{Receiver, channel},
@@ -19,6 +21,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use tokio::sync::oneshot;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
@@ -31,9 +34,11 @@ pub enum Phase {
     AfterExit(ExitStatus),
 }
 
-/// Hooks that are running.
+/// Hooks that are running. They are stopped when this is dropped.
 #[derive(Debug)]
 pub struct Running {
+    /// Its other end sees when it is gone.
+    cancel: oneshot::Sender<()>,
     /// Gets the one message, when they are done: what the hooks that failed have to say.
     pub done: Receiver<Vec<Failure>>,
     /// When they must be.
@@ -58,19 +63,28 @@ pub fn exit_status(status: &process::ExitStatus) -> ExitStatus {
     }
 }
 
+impl Running {
+    /// Stops the hooks. They are over when `done` has a message or is closed.
+    pub fn stop(self) -> Receiver<Vec<Failure>> {
+        drop(self.cancel);
+        self.done
+    }
+}
+
 /// Starts the hooks of a phase. Fails only where the system has no thread to give.
 pub fn start(phase: Phase, plugins: Arc<[Plugin]>, job: JobFacts, timeout: Duration) -> io::Result<Running> {
     let (sender, done) = channel();
+    let (cancel, mut cancelled) = oneshot::channel();
     let deadline = Instant::now() + timeout;
     thread::Builder::new().name("hooks".to_owned()).spawn(move || {
         // Dropped in reverse order, also by a panic: the sender first, so that the supervisor wakes to see it gone.
         let _wake = WakeOnDrop;
         let sender = sender;
-        let failures = run_all(&phase, &plugins, &job, deadline);
+        let failures = run_all(&phase, &plugins, &job, deadline, &mut cancelled);
         // The receiver is gone where the supervisor has stopped waiting.
         drop(sender.send(failures));
     })?;
-    Ok(Running { done, deadline })
+    Ok(Running { cancel, done, deadline })
 }
 
 /// Wakes the supervisor.
@@ -82,7 +96,13 @@ impl Drop for WakeOnDrop {
     }
 }
 
-fn run_all(phase: &Phase, plugins: &[Plugin], job: &JobFacts, deadline: Instant) -> Vec<Failure> {
+fn run_all(
+    phase: &Phase,
+    plugins: &[Plugin],
+    job: &JobFacts,
+    deadline: Instant,
+    cancelled: &mut oneshot::Receiver<()>,
+) -> Vec<Failure> {
     let has_hook = |plugin: &&Plugin| match phase {
         Phase::BeforeStart => plugin.has_before_start(),
         Phase::AfterExit(_) => plugin.has_after_exit(),
@@ -96,7 +116,7 @@ fn run_all(phase: &Phase, plugins: &[Plugin], job: &JobFacts, deadline: Instant)
         let share =
             deadline.saturating_duration_since(started) / u32::try_from(plugins.len() - index).unwrap_or(u32::MAX);
         let timeout = plugin.timeout.map_or(share, |own| own.min(share));
-        let result = run(phase, plugin, job, timeout);
+        let result = run(phase, plugin, job, timeout, cancelled);
         let took = millis(started.elapsed());
         let plugin = &*plugin.name;
         match result {
@@ -113,7 +133,13 @@ fn run_all(phase: &Phase, plugins: &[Plugin], job: &JobFacts, deadline: Instant)
     failures
 }
 
-fn run(phase: &Phase, plugin: &Plugin, job: &JobFacts, timeout: Duration) -> Result<(), String> {
+fn run(
+    phase: &Phase,
+    plugin: &Plugin,
+    job: &JobFacts,
+    timeout: Duration,
+    cancelled: &mut oneshot::Receiver<()>,
+) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(|error| format!("the hook cannot be run: {error}"))?;
     let mut memory_refused = false;
@@ -128,13 +154,18 @@ fn run(phase: &Phase, plugin: &Plugin, job: &JobFacts, timeout: Duration) -> Res
             memory_refused = store.data().memory_refused();
             result
         });
-        tokio::time::timeout_at(deadline, hook).await
+        let hook = pin!(tokio::time::timeout_at(deadline, hook));
+        match select(hook, cancelled).await {
+            Either::Left((ended, _)) => Some(ended),
+            Either::Right(_) => None,
+        }
     });
     let why = match ended {
-        Ok(Ok(Ok(()))) => return Ok(()),
-        Ok(Ok(Err(why))) => crate::report::printable(&why),
-        Ok(Err(error)) => explain(&error),
-        Err(_) => {
+        Some(Ok(Ok(Ok(())))) => return Ok(()),
+        Some(Ok(Ok(Err(why)))) => one_line(&why),
+        Some(Ok(Err(error))) => explain(&error),
+        None => "stopped, as the wrapper is asked to end".to_owned(),
+        Some(Err(_)) => {
             let option = match phase {
                 _ if plugin.timeout.is_some_and(|own| own <= timeout) => "timeout=",
                 Phase::BeforeStart => "--start-timeout",
@@ -144,7 +175,7 @@ fn run(phase: &Phase, plugin: &Plugin, job: &JobFacts, timeout: Duration) -> Res
         }
     };
     let hint = if memory_refused {
-        format!(" (it was refused more than {} KiB of memory; memory= grants more)", plugin.grants.memory >> 10)
+        format!(" (it was refused more than {} of memory; memory= grants more)", size(plugin.grants.memory))
     } else {
         String::new()
     };
@@ -157,13 +188,13 @@ fn explain(error: &wasmtime::Error) -> String {
         return format!("exited with code {code} instead of returning");
     }
     let Some(trap) = error.downcast_ref::<Trap>() else {
-        return format!("cannot be run: {error:#}");
+        return one_line(&format!("cannot be run: {error:#}"));
     };
     let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
     // A plugin without names, as they are handed out, would show only numbers.
     let names: Vec<_> = frames.iter().filter_map(|frame| frame.func_name()).map(demangled).collect();
     let place = if names.is_empty() { String::new() } else { format!(", in {}", names.join(" < ")) };
-    format!("trapped: {trap}{place}")
+    one_line(&format!("trapped: {trap}{place}"))
 }
 
 fn demangled(name: &str) -> String {

@@ -4,14 +4,19 @@
 //! run the hooks that come after, and exit with the job's code. Whatever goes wrong on the way, the after-exit hooks that
 //! could be loaded are run: a pod must never be left hanging because nobody told its sidecar to quit.
 
-use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use wrapper::{
     cli::{self, Invocation, OnHookFailure, Options},
     hooks::{self, Phase, Running},
     install,
     plugin::Plugin,
     process::{ExitStatus, Moment, Signals, Supervisor, Waited, code},
-    report::{self, millis},
+    report::{self, LogFormat, LogLevel, millis},
     sandbox::{JobFacts, Started},
 };
 
@@ -19,8 +24,8 @@ use wrapper::{
 const LEEWAY: Duration = Duration::from_millis(50);
 
 fn main() -> ExitCode {
-    // First of all, so that no signal is lost from here on.
-    let signals = Signals::block();
+    // They are blocked since before this, so that none is lost.
+    let signals = Signals::take();
     let options = match Invocation::read() {
         Ok(Invocation::Run(options)) => options,
         Ok(Invocation::Install { path, force }) => return install(&path, force),
@@ -45,7 +50,10 @@ fn main() -> ExitCode {
     let failed = after_exit(&mut supervisor, &options, &plugins, job);
 
     match (options.map_exit.apply(status.code()), options.on_hook_failure) {
-        (0, OnHookFailure::Fail) if failed => code::REFUSED,
+        (0, OnHookFailure::Fail) if failed => {
+            tracing::error!("exit code {} instead of 0, as a hook failed", code::REFUSED);
+            code::REFUSED
+        }
         (code, _) => code,
     }
     .into()
@@ -55,7 +63,8 @@ fn install(path: &Path, force: bool) -> ExitCode {
     match install::install(path, force) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("wrapper: error: cannot be installed: {error}");
+            report::init(LogFormat::Text, LogLevel::Error);
+            tracing::error!("cannot be installed: {error}");
             code::REFUSED.into()
         }
     }
@@ -96,7 +105,11 @@ fn before_start(
         }),
         Waited::Died => Err(ExitStatus::refused("the wrapper failed at running the before-start hooks")),
         Waited::TimedOut => Err(ExitStatus::refused("the before-start hooks did not end in time")),
-        Waited::Signaled(signal) => Err(ExitStatus::asked_to_end(signal)),
+        Waited::Signaled(signal) => {
+            // They are over before the after-exit hooks begin.
+            supervisor.wait_for(&running.stop(), Instant::now() + LEEWAY, Moment::AfterExit);
+            Err(ExitStatus::asked_to_end(signal))
+        }
     }
 }
 

@@ -142,6 +142,27 @@ pub fn millis(duration: Duration) -> String {
     }
 }
 
+/// The longest piece of a guest's text in a line of log, in bytes.
+pub const LONGEST: usize = 2 << 10;
+
+/// A guest's text as one line of log: printable, and cut where it is long.
+pub fn one_line(text: &str) -> String {
+    if text.len() <= LONGEST {
+        return printable(text);
+    }
+    printable(&text[..text.floor_char_boundary(LONGEST)]) + "..."
+}
+
+/// A size as people read it: `64 MiB`, `1000 bytes`.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0 => "0 bytes".to_owned(),
+        bytes if bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
+        bytes if bytes % (1 << 10) == 0 => format!("{} KiB", bytes >> 10),
+        bytes => format!("{bytes} bytes"),
+    }
+}
+
 /// The system's words for an error, without the number that Rust adds.
 pub fn os_words(error: &std::io::Error) -> String {
     let text = error.to_string();

@@ -129,6 +129,20 @@ fn every_signal_that_another_process_sends_is_passed_on() {
 }
 
 #[test]
+fn a_signal_of_the_kernels_is_passed_on_too() {
+    let outcome = init(&[], false, &["sleep", "60"]).with(|command| {
+        // SAFETY: async-signal-safe. The alarm stays set over the exec, and the job does not inherit it (alarm(2)).
+        unsafe {
+            command.pre_exec(|| {
+                libc::alarm(1);
+                Ok(())
+            })
+        };
+    });
+    outcome.outcome().exits(128 + libc::SIGALRM);
+}
+
+#[test]
 fn a_real_time_signal_keeps_its_value() {
     let (mut running, _) = Running::start(init(&[], false, &[PROBE, "catch"]), false);
     let value = libc::sigval { sival_ptr: 4711 as *mut libc::c_void };

@@ -64,6 +64,23 @@ fn a_bad_option_gives_125_and_one_sentence() {
 }
 
 #[test]
+fn a_refusal_is_one_line_whatever_was_written() {
+    for arguments in [
+        &["--plugin", "a\nb\u{1b}[31m", "true"][..],
+        &["--hook-timeout", "\u{1b}[31m\n", "true"],
+        &["--no-such-option"],
+        &[],
+    ] {
+        let outcome = run(arguments).outcome();
+        assert_eq!(outcome.exits(125).stderr.lines().count(), 1, "{outcome:#?}");
+        outcome.says("wrapper: error: ").never_says("\u{1b}");
+    }
+    let outcome = run(["--no-such-option", "true"]).env("WRAPPER_LOG_FORMAT", "json").outcome();
+    let line: serde_json::Value = serde_json::from_str(&outcome.exits(125).stderr).unwrap();
+    assert!(line["message"].as_str().unwrap().contains("unexpected argument '--no-such-option'"), "{line}");
+}
+
+#[test]
 fn the_commands_own_options_are_the_commands() {
     let outcome = run(["--plugin", "none", "echo", "--plugin", "-l", "--", "--help"]).outcome();
     assert_eq!(outcome.exits(0).stdout, "--plugin -l -- --help\n");
@@ -72,7 +89,7 @@ fn the_commands_own_options_are_the_commands() {
 #[test]
 fn help_and_version_go_to_stdout() {
     let outcome = run(["--help"]).outcome();
-    assert!(outcome.exits(0).stdout.contains("Usage: wrapper [OPTIONS] <COMMAND> [ARG]..."));
+    assert!(outcome.exits(0).stdout.contains("Usage: wrapper [OPTIONS] [--] COMMAND [ARG]..."));
     assert!(run(["--version"]).outcome().exits(0).stdout.starts_with("wrapper 0."));
 }
 

@@ -74,6 +74,20 @@ fn a_closed_stderr_changes_nothing() {
 }
 
 #[test]
+fn a_refusal_is_not_held_up_by_a_full_stderr_either() {
+    use std::io::Write as _;
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    // SAFETY: no pointers; a page is the least that a pipe can be (fcntl(2)).
+    assert_eq!(unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) }, 4096);
+    writer.write_all(&[b'x'; 4096]).unwrap();
+    let run = run(["--no-such-option"]).with(|command| {
+        command.stderr(Stdio::from(writer));
+    });
+    run.outcome().exits(125).within(Duration::from_secs(2));
+    drop(reader);
+}
+
+#[test]
 fn a_full_stderr_that_nobody_reads_does_not_hold_the_pod() {
     let (mut reader, writer) = std::io::pipe().unwrap();
     // SAFETY: no pointers; a page is the least that a pipe can be (fcntl(2)).

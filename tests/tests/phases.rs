@@ -43,8 +43,9 @@ fn end(mut child: Child, stderr: &mut impl BufRead, mut log: String) -> (Option<
     (child.wait().unwrap().code(), said, log)
 }
 
-/// Makes the signal arrive before the wrapper's first instruction: it is blocked, sent, and waits for whoever asks.
-fn already_sent(run: Run, signal: i32) -> Run {
+/// Blocks all signals from before the wrapper's first instruction, which the job then inherits. With a number, that signal
+/// has been sent by another process by then, and waits for whoever asks.
+fn all_blocked(run: Run, sent: Option<i32>) -> Run {
     run.with(|command| {
         // SAFETY: the calls are async-signal-safe, and the pointers are valid.
         unsafe {
@@ -52,7 +53,14 @@ fn already_sent(run: Run, signal: i32) -> Run {
                 let mut all: libc::sigset_t = std::mem::zeroed();
                 libc::sigfillset(&mut all);
                 libc::pthread_sigmask(libc::SIG_SETMASK, &all, std::ptr::null_mut());
-                libc::raise(signal);
+                if let Some(signal) = sent {
+                    let sender = libc::fork();
+                    if sender == 0 {
+                        libc::kill(libc::getppid(), signal);
+                        libc::_exit(0);
+                    }
+                    libc::waitpid(sender, std::ptr::null_mut(), 0);
+                }
                 Ok(())
             })
         };
@@ -70,7 +78,7 @@ fn assert_not_started(signal: i32, (code, said, log): (Option<i32>, String, Stri
 #[test]
 fn before_the_start_who_is_asked_to_end_does_not_start() {
     for signal in ASKS_TO_END {
-        let mut child = already_sent(hooked("", "", &["echo", "started"]), signal).start();
+        let mut child = all_blocked(hooked("", "", &["echo", "started"]), Some(signal)).start();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         assert_not_started(signal, end(child, &mut stderr, String::new()));
     }
@@ -79,7 +87,7 @@ fn before_the_start_who_is_asked_to_end_does_not_start() {
 #[test]
 fn before_the_start_other_signals_are_kept_for_the_job() {
     for signal in OTHERS {
-        let mut child = already_sent(hooked("", "", &[PROBE, "catch"]), signal).start();
+        let mut child = all_blocked(hooked("", "", &[PROBE, "catch"]), Some(signal)).start();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
@@ -100,13 +108,16 @@ fn while_before_start_hooks_run_who_is_asked_to_end_ends_at_once() {
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let log = read_until(&mut stderr, "hostile: before: ");
         send(&child, signal);
-        assert_not_started(signal, end(child, &mut stderr, log));
+        let (code, said, log) = end(child, &mut stderr, log);
+        let (ended, after) = (log.find("hostile: warning: failed in "), log.find("hostile: after: "));
+        assert!(ended.is_some() && ended < after, "the hook went on: {log}");
+        assert_not_started(signal, (code, said, log));
     }
 }
 
 #[test]
 fn while_before_start_hooks_run_other_signals_are_kept_for_the_job() {
-    let mut child = hooked("nap 400", "", &[PROBE, "catch"]).start();
+    let mut child = all_blocked(hooked("nap 400", "", &[PROBE, "catch"]), None).start();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let log = read_until(&mut stderr, "hostile: before: ");
     for signal in OTHERS {

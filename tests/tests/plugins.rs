@@ -81,6 +81,14 @@ fn every_broken_plugin_is_named() {
 }
 
 #[test]
+fn a_plugin_whose_memory_does_not_fit_is_refused_before_the_job_starts() {
+    let spec = format!("{},memory=1KiB", dist("plugins/echo.wasm").display());
+    let outcome = run(["--plugin", &spec, "echo", "started"]).outcome();
+    assert_eq!(outcome.exits(125).stdout, "");
+    outcome.says("KiB of memory, and has 1 KiB; memory= grants more");
+}
+
+#[test]
 fn the_digest_is_that_of_the_file() {
     let plugin = dist("plugins/echo.wasm");
     let plugin = plugin.to_str().unwrap();

@@ -59,8 +59,8 @@ fn a_debug_build_of_a_plugin_names_the_functions_of_a_trap() {
 
 #[test]
 fn memory_is_bounded() {
-    hostile("memory").exits(3).says("it was refused more than 65536 KiB of memory; memory= grants more");
-    hostile_with(",memory=4MiB", "memory").exits(3).says("it was refused more than 4096 KiB");
+    hostile("memory").exits(3).says("it was refused more than 64 MiB of memory; memory= grants more");
+    hostile_with(",memory=4MiB", "memory").exits(3).says("it was refused more than 4 MiB");
 }
 
 #[test]

@@ -57,6 +57,17 @@ fn it_runs_in_a_root_file_system_that_holds_nothing_else() {
 }
 
 #[test]
+fn closed_standard_descriptors_do_no_harm_there() {
+    let root = empty_root();
+    fs::copy(env!("CARGO_BIN_EXE_probe"), root.path().join("probe")).unwrap();
+    for redirection in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
+        let command = format!("exec chroot \"$0\" /wrapper --plugin none /probe die 2 {redirection}");
+        let status = Command::new("sh").args(["-c", &command]).arg(root.path()).status().unwrap();
+        assert_eq!(status.code(), Some(130), "{redirection}");
+    }
+}
+
+#[test]
 fn a_plugin_file_is_compiled_there_too() {
     let root = empty_root();
     fs::copy(dist("plugins/echo.wasm"), root.path().join("echo.wasm")).unwrap();

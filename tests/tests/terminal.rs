@@ -182,3 +182,23 @@ fn in_a_container_a_stop_that_nobody_could_end_is_undone() {
     session.exp_string("<typed>").unwrap();
     session.exp_eof().unwrap();
 }
+
+#[test]
+fn a_hangup_reaches_the_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("said");
+    let script =
+        format!("trap 'echo hangup > {}; exit 8' HUP; echo re\"\"ady; while :; do sleep 0.05; done", file.display());
+    let mut session = spawn(
+        &format!("{} --plugin none sh -c \"{}\"", wrapper().display(), script.replace('"', "\\\"")),
+        Some(PATIENCE),
+    )
+    .unwrap();
+    session.exp_string("ready").unwrap();
+    // The terminal goes away with the session.
+    drop(session);
+    let bound = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    while !std::fs::read_to_string(&file).is_ok_and(|said| said == "hangup\n") {
+        assert!(std::time::Instant::now() < bound, "the job has not heard of the hangup");
+    }
+}

@@ -1,7 +1,7 @@
 //! From a file to a checked component. Nothing of the guest runs here.
 
 use super::spec::Sha256;
-use crate::report::os_words;
+use crate::report::{os_words, size};
 use crate::sandbox::{Guest, Sandbox, bindings::wrapper::hook::types::ExitStatus, limits};
 use sha2::Digest as _;
 use std::{
@@ -64,6 +64,14 @@ pub enum LoadError {
     /// It exports a hook under the right name that takes or returns something else.
     #[error("exports {0}, but not as wrapper:hook defines it")]
     OtherType(String),
+    /// Its memory does not fit.
+    #[error("begins with {} of memory, and has {}; memory= grants more", size(*needs), size(*granted))]
+    Memory {
+        /// What it declares, in bytes.
+        needs: u64,
+        /// What it may have, in bytes.
+        granted: u64,
+    },
     /// It asks for more than the sandbox has.
     #[error("cannot be granted what it imports: {0}")]
     Import(String),
@@ -73,7 +81,7 @@ pub enum LoadError {
 }
 
 /// Reads, compiles and checks a component's file.
-pub fn load(path: &Path, sha256: Option<Sha256>) -> Result<Guest, LoadError> {
+pub fn load(path: &Path, sha256: Option<Sha256>, memory: u64) -> Result<Guest, LoadError> {
     let bytes = read(path)?;
     if let Some(expected) = sha256 {
         let found = Sha256(sha2::Sha256::digest(&bytes).into());
@@ -91,6 +99,11 @@ pub fn load(path: &Path, sha256: Option<Sha256>) -> Result<Guest, LoadError> {
     let sandbox = Sandbox::new().map_err(|error| LoadError::Engine(format!("{error:#}")))?;
     let component =
         Component::from_binary(sandbox.engine(), &bytes).map_err(|error| LoadError::Invalid(one_line(&error)))?;
+    // None where it instantiates what it imports, which the check refuses.
+    let needs = component.resources_required().and_then(|needs| needs.max_initial_memory_size).unwrap_or(0);
+    if needs > memory {
+        return Err(LoadError::Memory { needs, granted: memory });
+    }
     check(&sandbox, &component)
 }
 

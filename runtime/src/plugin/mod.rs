@@ -33,7 +33,7 @@ impl Plugin {
     pub fn load(spec: &PluginSpec) -> Result<Self, LoadError> {
         let code = match &spec.source {
             Source::BuiltIn { compiled, .. } => Code::BuiltIn(compiled),
-            Source::File(path) => Code::Checked(load::load(path, spec.sha256)?),
+            Source::File(path) => Code::Checked(load::load(path, spec.sha256, spec.grants.memory)?),
         };
         Ok(Self { name: spec.source.name(), grants: spec.grants.clone(), timeout: spec.timeout, code })
     }

@@ -14,6 +14,7 @@ use crate::{
     sandbox::{Grants, limits},
 };
 use std::{
+    collections::HashSet,
     fmt,
     path::{Path, PathBuf},
     str::FromStr,
@@ -101,13 +102,17 @@ impl FromStr for PluginSpec {
         let source = parse_source(parts.next().unwrap_or_default())?;
         let grants = Grants { ports: Vec::new(), env: Vec::new(), memory: limits::MEMORY };
         let mut spec = Self { source, grants, timeout: None, sha256: None };
+        let mut given = HashSet::new();
         for part in parts {
             let (key, value) = part.split_once('=').ok_or_else(|| format!("'{part}' is not KEY=VALUE"))?;
+            if !matches!(key, "port" | "env") && !given.insert(key) {
+                return Err(format!("{key}= is given twice"));
+            }
             match key {
                 "timeout" => spec.timeout = Some(parse_duration(value)?),
                 "port" => spec.grants.ports.push(value.parse()?),
-                "env" if !value.is_empty() => spec.grants.env.push(value.to_owned()),
-                "env" => return Err("env= names no variable".to_owned()),
+                "env" if !value.is_empty() && !value.contains('=') => spec.grants.env.push(value.to_owned()),
+                "env" => return Err(format!("'{part}' names no variable; write env=NAME")),
                 "memory" => spec.grants.memory = parse_memory(value)?,
                 "sha256" => spec.sha256 = Some(value.parse()?),
                 _ => {
@@ -183,7 +188,9 @@ mod tests {
             ("echo,port=65536", "'65536' is not a port; write a number from 1 to 65535"),
             ("echo,colour=red", "'colour' is not a key of a plugin; there are timeout, port, env, memory, sha256"),
             ("echo,memory=lots", "'lots' is not a size; write it as 64MiB"),
-            ("echo,env=", "env= names no variable"),
+            ("echo,env=", "'env=' names no variable; write env=NAME"),
+            ("echo,env=A=B", "'env=A=B' names no variable; write env=NAME"),
+            ("echo,timeout=1s,timeout=2s", "timeout= is given twice"),
             (
                 "/a.wasm,sha256=12",
                 "'12' is not a SHA-256 digest; write 64 hexadecimal digits, as sha256sum prints them",

@@ -1,4 +1,9 @@
-//! What must happen before Rust's own start-up code, which changes two things that belong to the job.
+//! What must happen before Rust's own start-up code.
+//!
+//! * Signals are blocked, so that none is lost from here on. Before this, the kernel drops those that are sent to process 1
+//!   of a container, and ends any other process, as it does with every program that has just been executed.
+//!
+//! And two things that the start-up code changes belong to the job:
 //!
 //! * It ignores SIGPIPE, and whether the caller did can no longer be seen. So it is noted here, for [`super::spawn`] to
 //!   restore.
@@ -6,7 +11,16 @@
 //!   there is no `/dev/null`. So a closed one is filled here, with something that the job does not inherit: a socket whose
 //!   other end is closed. Left free, the place would be taken by the next socket, and a line of log written to that.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    mem,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// The signal mask that the caller gave this process.
+static MASK: OnceLock<libc::sigset_t> = OnceLock::new();
 
 /// Whether the caller ignored SIGPIPE and SIGCHLD: the two whose disposition changes in this process.
 static PIPE_IGNORED: AtomicBool = AtomicBool::new(false);
@@ -18,6 +32,7 @@ static CHLD_IGNORED: AtomicBool = AtomicBool::new(false);
 static BEFORE_MAIN: extern "C" fn() = before_main;
 
 extern "C" fn before_main() {
+    callers_mask();
     PIPE_IGNORED.store(is_ignored(libc::SIGPIPE), Ordering::Relaxed);
     CHLD_IGNORED.store(is_ignored(libc::SIGCHLD), Ordering::Relaxed);
     for descriptor in 0..3 {
@@ -32,6 +47,19 @@ extern "C" fn before_main() {
             }
         }
     }
+}
+
+/// The caller's signal mask. The first call blocks all signals, for this thread and those it will start.
+pub(super) fn callers_mask() -> libc::sigset_t {
+    *MASK.get_or_init(|| {
+        // SAFETY: sigset_t is plain data, and each call gets valid pointers to it. The call cannot fail with these.
+        unsafe {
+            let (mut all, mut callers) = (mem::zeroed(), mem::zeroed());
+            libc::sigfillset(&mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut callers);
+            callers
+        }
+    })
 }
 
 fn is_ignored(signal: libc::c_int) -> bool {

@@ -1,10 +1,13 @@
 //! Signals, blocked and waited for.
 //!
-//! All are blocked from the first moment of `main`. The kernel then keeps a signal until it is asked for, so that one that
+//! All are blocked from before `main`. The kernel then keeps a signal until it is asked for, so that one that
 //! arrives before the job exists reaches the job once it does, and none runs a handler, stops or ends the wrapper. What
 //! cannot be blocked is a fault of the wrapper's own: the kernel ends a process that faults with the signal blocked.
 
-use super::{before_main::callers_dispositions, signal::Signal};
+use super::{
+    before_main::{callers_dispositions, callers_mask},
+    signal::Signal,
+};
 use std::{io, mem, process, ptr, time::Instant};
 
 /// Signals sent to this process are blocked and can be waited for.
@@ -33,19 +36,17 @@ pub struct Arrived {
 }
 
 impl Signals {
-    /// Blocks all signals, for this thread and those it will start.
-    pub fn block() -> Self {
-        // SAFETY: sigset_t is plain data; each call gets valid pointers to it, and none keeps them.
-        unsafe {
+    /// Takes over the signals, which are blocked since before `main`.
+    pub fn take() -> Self {
+        // SAFETY: sigset_t is plain data, and the pointer is valid. Where the caller ignores SIGCHLD the kernel would throw
+        // the job's exit status away (waitpid(2), NOTES).
+        let blocked = unsafe {
             let mut blocked = mem::zeroed();
-            let mut mask = mem::zeroed();
             libc::sigfillset(&mut blocked);
-            let result = libc::pthread_sigmask(libc::SIG_SETMASK, &blocked, &mut mask);
-            assert_eq!(result, 0, "pthread_sigmask fails only for an unknown first argument");
-            // Where the caller ignores SIGCHLD the kernel would throw the job's exit status away (waitpid(2), NOTES).
             libc::signal(libc::SIGCHLD, libc::SIG_DFL);
-            Self { blocked, callers: CallersSignals { mask, dispositions: callers_dispositions() } }
-        }
+            blocked
+        };
+        Self { blocked, callers: CallersSignals { mask: callers_mask(), dispositions: callers_dispositions() } }
     }
 
     /// Waits for the next signal, until the deadline if there is one. None when it passes.

@@ -71,8 +71,9 @@ pub(super) fn spawn(
             why: format!("{}: {}", printable(&program.to_string_lossy()), os_words(&error)),
             code: match error.kind() {
                 io::ErrorKind::NotFound => code::NOT_FOUND,
-                // No process, no memory: nothing is wrong with the command.
+                // No process, no memory, no descriptor: nothing is wrong with the command.
                 io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => code::REFUSED,
+                _ if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => code::REFUSED,
                 _ => code::NOT_EXECUTABLE,
             },
         }),

@@ -2,8 +2,8 @@
 //!
 //! A line stays one line, is cut when it is long, and there is an end to them all.
 
-use super::limits::{LOG_BYTES, LOG_LINE};
-use crate::report::printable;
+use super::limits::LOG_BYTES;
+use crate::report::{LONGEST, one_line};
 use std::{
     io,
     pin::Pin,
@@ -34,7 +34,7 @@ impl GuestLog {
     pub fn line(&self, level: Level, text: &str) {
         let plugin = &*self.plugin;
         // An empty line costs as well, or there would be no end to them.
-        let cost = text.len().min(LOG_LINE) + 1;
+        let cost = text.len().min(LONGEST) + 1;
         let left = self.left.load(Ordering::Relaxed);
         if left == 0 {
             return;
@@ -45,7 +45,7 @@ impl GuestLog {
             return;
         }
         self.left.store(left - cost, Ordering::Relaxed);
-        let message = cut(text);
+        let message = one_line(text);
         match level {
             Level::ERROR => tracing::error!(plugin, "{message}"),
             Level::WARN => tracing::warn!(plugin, "{message}"),
@@ -58,13 +58,6 @@ impl GuestLog {
     pub fn stream(&self, level: Level) -> LineStream {
         LineStream(Arc::new(Mutex::new(Lines { log: self.clone(), level, partial: Vec::new() })))
     }
-}
-
-fn cut(text: &str) -> String {
-    if text.len() <= LOG_LINE {
-        return printable(text);
-    }
-    printable(&text[..text.floor_char_boundary(LOG_LINE)]) + "..."
 }
 
 /// A guest's stdout or stderr. A last line without a newline is logged when the run is over.
@@ -90,7 +83,7 @@ impl Lines {
 
     /// Keeps one byte more than is shown, so that a cut is seen as one.
     fn keep(&mut self, bytes: &[u8]) {
-        let room = (LOG_LINE + 1).saturating_sub(self.partial.len());
+        let room = (LONGEST + 1).saturating_sub(self.partial.len());
         self.partial.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 

@@ -22,8 +22,6 @@ pub const RANDOM_BYTES: u64 = 64 << 10;
 
 /// Log lines of one run of a hook, in bytes of text. Some thousand lines.
 pub const LOG_BYTES: usize = 1 << 20;
-/// One log line, in bytes; what is longer is cut.
-pub const LOG_LINE: usize = 2 << 10;
 
 /// Requests of one run of a hook: a wait that polls every 10 ms for a minute needs 6,000.
 pub const REQUESTS: u32 = 10_000;
