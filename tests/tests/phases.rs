@@ -117,23 +117,27 @@ fn while_before_start_hooks_run_who_is_asked_to_end_ends_at_once() {
 
 #[test]
 fn while_before_start_hooks_run_other_signals_are_kept_for_the_job() {
-    let mut child = all_blocked(hooked("nap 400", "", &[PROBE, "catch"]), None).start();
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    let log = read_until(&mut stderr, "hostile: before: ");
-    for signal in OTHERS {
-        send(&child, signal);
+    // A SIGCONT takes a SIGTSTP with it that still waits, and the other way round (signal(7)): so not both in one run.
+    for left_out in [libc::SIGCONT, libc::SIGTSTP] {
+        let signals: Vec<_> = OTHERS.into_iter().filter(|signal| *signal != left_out).collect();
+        let mut child = all_blocked(hooked("nap 400", "", &[PROBE, "catch"]), None).start();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let log = read_until(&mut stderr, "hostile: before: ");
+        for signal in &signals {
+            send(&child, *signal);
+        }
+        let log = log + &read_until(&mut stderr, "started probe");
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut said = String::new();
+        while said.lines().count() < signals.len() + 1 {
+            assert_ne!(stdout.read_line(&mut said).unwrap(), 0, "{said}{log}");
+        }
+        for signal in signals {
+            assert!(said.contains(&format!("got {signal} 0\n")), "signal {signal}: {said}");
+        }
+        send(&child, libc::SIGALRM);
+        assert_eq!(child.wait().unwrap().code(), Some(0));
     }
-    let log = log + &read_until(&mut stderr, "started probe");
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut said = String::new();
-    while said.lines().count() < OTHERS.len() + 1 {
-        assert_ne!(stdout.read_line(&mut said).unwrap(), 0, "{said}{log}");
-    }
-    for signal in OTHERS {
-        assert!(said.contains(&format!("got {signal} 0\n")), "signal {signal}: {said}");
-    }
-    send(&child, libc::SIGALRM);
-    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

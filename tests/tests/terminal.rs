@@ -1,7 +1,17 @@
 //! The wrapper at a terminal: keys reach the job, an interactive shell can suspend it, and the shell gets its terminal back.
 
 use rexpect::session::{PtyReplSession, PtySession, spawn, spawn_bash};
-use std::os::fd::AsRawFd as _;
+use std::{
+    ffi::{CStr, OsStr},
+    fs::File,
+    os::{
+        fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+        unix::{ffi::OsStrExt as _, process::CommandExt as _},
+    },
+    process::{Child, Command},
+    time::{Duration, Instant},
+};
+use wait_timeout::ChildExt as _;
 use wrapper_tests::wrapper;
 
 const PROBE: &str = env!("CARGO_BIN_EXE_probe");
@@ -183,22 +193,44 @@ fn in_a_container_a_stop_that_nobody_could_end_is_undone() {
     session.exp_eof().unwrap();
 }
 
+/// A terminal: the end that a person would sit at, and a command whose session it will control.
+fn on_a_terminal(mut command: Command) -> (OwnedFd, Child) {
+    // SAFETY: the calls get no pointers, but the name's, which is read at once. What is called in the child is
+    // async-signal-safe.
+    let (person, program) = unsafe {
+        let person = OwnedFd::from_raw_fd(libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC));
+        assert_eq!(libc::grantpt(person.as_raw_fd()), 0);
+        assert_eq!(libc::unlockpt(person.as_raw_fd()), 0);
+        let name = CStr::from_ptr(libc::ptsname(person.as_raw_fd())).to_owned();
+        (person, File::options().read(true).write(true).open(OsStr::from_bytes(name.as_bytes())).unwrap())
+    };
+    command.stdin(program.try_clone().unwrap()).stdout(program.try_clone().unwrap()).stderr(program);
+    // SAFETY: async-signal-safe.
+    unsafe {
+        command.pre_exec(|| {
+            libc::setsid();
+            libc::ioctl(0, libc::TIOCSCTTY, 0);
+            Ok(())
+        })
+    };
+    let child = command.spawn().unwrap();
+    (person, child)
+}
+
 #[test]
 fn a_hangup_reaches_the_job() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("said");
-    let script =
-        format!("trap 'echo hangup > {}; exit 8' HUP; echo re\"\"ady; while :; do sleep 0.05; done", file.display());
-    let mut session = spawn(
-        &format!("{} --plugin none sh -c \"{}\"", wrapper().display(), script.replace('"', "\\\"")),
-        Some(PATIENCE),
-    )
-    .unwrap();
-    session.exp_string("ready").unwrap();
-    // The terminal goes away with the session.
-    drop(session);
-    let bound = std::time::Instant::now() + std::time::Duration::from_secs(5);
-    while !std::fs::read_to_string(&file).is_ok_and(|said| said == "hangup\n") {
-        assert!(std::time::Instant::now() < bound, "the job has not heard of the hangup");
+    let ready = folder.path().join("ready");
+    let script = "trap 'exit 8' HUP; : >\"$0\"; while :; do sleep 0.05; done";
+    let mut command = Command::new(wrapper());
+    command.args(["--plugin", "none", "sh", "-c", script]).arg(&ready);
+    let (person, mut child) = on_a_terminal(command);
+    let bound = Instant::now() + Duration::from_millis(PATIENCE);
+    while !ready.exists() {
+        assert!(Instant::now() < bound);
     }
+    // The kernel tells the session's leader, which is the wrapper, and nobody else.
+    drop(person);
+    let status = child.wait_timeout(Duration::from_millis(PATIENCE)).unwrap().expect("it ends");
+    assert_eq!(status.code(), Some(8));
 }

@@ -20,6 +20,10 @@ use wasmtime::{
 /// The interfaces of this version of the contract.
 const CONTRACT: &str = "wrapper:hook@0.1";
 
+/// A page of WebAssembly's memory, in bytes.
+/// <https://webassembly.github.io/spec/core/exec/runtime.html#page-size>
+const PAGE: u64 = 64 << 10;
+
 /// Why a plugin cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -99,8 +103,9 @@ pub fn load(path: &Path, sha256: Option<Sha256>, memory: u64) -> Result<Guest, L
     let sandbox = Sandbox::new().map_err(|error| LoadError::Engine(format!("{error:#}")))?;
     let component =
         Component::from_binary(sandbox.engine(), &bytes).map_err(|error| LoadError::Invalid(one_line(&error)))?;
-    // None where it instantiates what it imports, which the check refuses.
-    let needs = component.resources_required().and_then(|needs| needs.max_initial_memory_size).unwrap_or(0);
+    // In pages (the features that would change their size are off), and none where it instantiates what it imports, which
+    // the check refuses.
+    let needs = component.resources_required().and_then(|needs| needs.max_initial_memory_size).unwrap_or(0) * PAGE;
     if needs > memory {
         return Err(LoadError::Memory { needs, granted: memory });
     }
