@@ -8,11 +8,11 @@ HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 PLUGINS := echo istio-quit
 .DEFAULT_GOAL := help
 
-.PHONY: help setup build debug demo test check clean
+.PHONY: help setup build debug demo test compare-init soak check clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
-		printf '  make %-8s %s\n' "$$name" "$$what"; done
+		printf '  make %-12s %s\n' "$$name" "$$what"; done
 
 setup: ## Install what a build lacks: a Rust compiler for WebAssembly
 	@scripts/setup wasm
@@ -32,8 +32,16 @@ demo: build ## End a real Envoy sidecar when `ls -l` is done
 	@scripts/demo
 
 test: build ## Install what is missing and run every test
-	@scripts/setup envoy test
+	@scripts/setup envoy test inits
 	@scripts/test
+
+compare-init: build ## Put the same cases to tini, dumb-init and catatonit; writes docs/init-comparison.md
+	@scripts/setup test inits
+	@COMPARE_INIT=$(CURDIR)/docs/init-comparison.md scripts/test --test compare_init no_other -- --nocapture
+
+soak: export SOAK_SECONDS ?= 600
+soak: build ## Random signals at random times, for SOAK_SECONDS (600)
+	@scripts/test --test init random -- --nocapture
 
 check: setup ## Formatting, lints, documentation, licences
 	@scripts/setup deny

@@ -297,7 +297,7 @@ fn parse_plugins<'a>(specs: impl IntoIterator<Item = &'a str>, origin: &str) -> 
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
     match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err(format!("'{text}' is no time at all; for no hooks say --plugin none")),
+        Ok(Duration::ZERO) => Err(format!("'{text}' is no time at all; write it as 20s or 1m30s")),
         Ok(duration) if duration > YEAR => Err(format!("'{text}' is more than a year")),
         Ok(duration) => Ok(duration),
         Err(_) => Err(format!("'{text}' is not a duration; write it as 20s or 1m30s")),
@@ -402,11 +402,7 @@ mod tests {
     fn a_bad_value_is_named_with_its_origin() {
         for (name, value, error) in [
             ("WRAPPER_HOOK_TIMEOUT", "20", "WRAPPER_HOOK_TIMEOUT: '20' is not a duration; write it as 20s or 1m30s"),
-            (
-                "WRAPPER_START_TIMEOUT",
-                "0s",
-                "WRAPPER_START_TIMEOUT: '0s' is no time at all; for no hooks say --plugin none",
-            ),
+            ("WRAPPER_GRACE", "0s", "WRAPPER_GRACE: '0s' is no time at all; write it as 20s or 1m30s"),
             ("WRAPPER_HOOK_TIMEOUT", "99999y", "WRAPPER_HOOK_TIMEOUT: '99999y' is more than a year"),
             ("WRAPPER_ON_HOOK_FAILURE", "retry", "WRAPPER_ON_HOOK_FAILURE: 'retry' is neither ignore nor fail"),
             ("WRAPPER_LOG_FORMAT", "xml", "WRAPPER_LOG_FORMAT: 'xml' is not a log format; write text or json"),

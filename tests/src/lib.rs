@@ -4,11 +4,15 @@
 
 mod network;
 mod run;
+mod running;
 mod server;
+mod terminal;
 
 pub use network::own_network;
-pub use run::{Outcome, Run, dist, envoy, run, wrapper};
+pub use run::{Outcome, Run, dist, envoy, run, run_program, wrapper};
+pub use running::{Running, is_alive, wait_until};
 pub use server::{Answer, Request, Server};
+pub use terminal::on_a_terminal;
 
 /// The component that does what `HOOK_BEFORE` and `HOOK_AFTER` tell it.
 pub const HOSTILE: &str = env!("HOSTILE_PLUGIN");

@@ -4,10 +4,11 @@ use std::{
     env,
     ffi::OsStr,
     io::{Read, Write},
+    mem,
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread,
+    ptr, thread,
     time::{Duration, Instant},
 };
 use wait_timeout::ChildExt as _;
@@ -79,14 +80,19 @@ impl Outcome {
 
 /// The wrapper with these arguments and no variables of its own, ready to be started.
 pub fn run<I: IntoIterator<Item: AsRef<OsStr>>>(arguments: I) -> Run {
-    let mut command = Command::new(wrapper());
+    run_program(wrapper(), arguments)
+}
+
+/// The same with another program.
+pub fn run_program<I: IntoIterator<Item: AsRef<OsStr>>>(program: impl AsRef<OsStr>, arguments: I) -> Run {
+    let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("WRAPPER") || name.to_string_lossy().starts_with("HOOK_") {
             command.env_remove(name);
         }
     }
-    Run { command, input: Vec::new() }
+    Run { command, input: Vec::new(), above: 0 }
 }
 
 /// A run that is being prepared.
@@ -94,9 +100,15 @@ pub fn run<I: IntoIterator<Item: AsRef<OsStr>>>(arguments: I) -> Run {
 pub struct Run {
     command: Command,
     input: Vec<u8>,
+    above: usize,
 }
 
 impl Run {
+    /// How many processes there are above the one in question, beginning with the one that is started.
+    pub(crate) fn above(&self) -> usize {
+        self.above
+    }
+
     /// Sets a variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
@@ -119,6 +131,28 @@ impl Run {
         self
     }
 
+    /// Has these signals ignored, and these blocked, when it begins.
+    #[must_use]
+    pub fn with_signals(mut self, ignored: &'static [i32], blocked: &'static [i32]) -> Self {
+        // Rust's own `Command` resets SIGPIPE and the mask in the child; this comes after that.
+        // SAFETY: what is called is async-signal-safe, and the pointers are valid.
+        unsafe {
+            self.command.pre_exec(move || {
+                for &signal in ignored {
+                    libc::signal(signal, libc::SIG_IGN);
+                }
+                let mut set: libc::sigset_t = mem::zeroed();
+                libc::sigemptyset(&mut set);
+                for &signal in blocked {
+                    libc::sigaddset(&mut set, signal);
+                }
+                libc::pthread_sigmask(libc::SIG_SETMASK, &set, ptr::null_mut());
+                Ok(())
+            })
+        };
+        self
+    }
+
     /// Runs it by means of another program, such as `chroot FOLDER`, that takes a command as its last arguments.
     #[must_use]
     pub fn under(mut self, prefix: &[&str]) -> Self {
@@ -138,7 +172,17 @@ impl Run {
     /// Runs it as process 1 of a PID namespace with a /proc of its own, which ends when it does.
     #[must_use]
     pub fn as_pid_1(self) -> Self {
-        self.under(&["unshare", "--fork", "--pid", "--mount-proc", "--kill-child"])
+        let mut run = self.under(&["unshare", "--fork", "--pid", "--mount-proc", "--kill-child"]);
+        run.above += 1;
+        run
+    }
+
+    /// Runs it below a shell that is process 1, and reaps nothing that it has not started.
+    #[must_use]
+    pub fn as_pid_1_of_a_shell(self) -> Self {
+        let mut run = self.under(&["sh", "-c", "\"$0\" \"$@\"; exit $?"]).as_pid_1();
+        run.above += 1;
+        run
     }
 
     /// Starts it and leaves it to the caller; a group of its own, so that a test can be sure to end all of it.

@@ -7,30 +7,34 @@ fn read(file: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)).unwrap()
 }
 
-/// The texts between back quotes in the first column of the table under a heading.
-fn first_column(text: &str, header: &str) -> Vec<String> {
+/// The rows of the table under a heading.
+fn rows<'a>(text: &'a str, header: &str) -> impl Iterator<Item = &'a str> {
     let table = text.split_once(header).unwrap_or_else(|| panic!("no table {header:?}")).1;
-    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
-    rows.filter_map(|row| row.split('`').nth(1).map(str::to_owned)).collect()
+    table.lines().skip(2).take_while(|line| line.starts_with('|'))
+}
+
+/// What follows each of these words in a text, up to the end of the word.
+fn words<'a>(text: &'a str, start: &str) -> Vec<&'a str> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    text.match_indices(start)
+        .filter(|(at, _)| *at == 0 || !is_part(text.as_bytes()[at - 1]))
+        .map(|(at, _)| &text[at..at + text[at..].bytes().take_while(|byte| is_part(*byte)).count()])
+        .filter(|word| word.len() > start.len())
+        .collect()
 }
 
 #[test]
 fn the_readme_lists_the_options_that_there_are() {
-    let help = run(["--help"]).outcome().stdout;
-    let mut described: Vec<_> = first_column(&read("README.md"), "| option | variable |")
-        .iter()
-        .map(|option| option.split(' ').next().unwrap().to_owned())
-        .collect();
-    let mut real: Vec<_> = help
-        .split_whitespace()
-        .filter(|word| word.starts_with("--") && word.len() > 2)
-        .map(|word| word.trim_matches([',', '.']).to_owned())
-        .filter(|option| !["--help", "--version"].contains(&option.as_str()))
-        .collect();
-    described.sort();
-    real.sort();
-    real.dedup();
-    assert_eq!(described, real);
+    let (help, readme) = (run(["--help"]).outcome().stdout, read("README.md"));
+    for (start, but) in [("--", &["--help", "--version"][..]), ("WRAPPER_", &[])] {
+        let mut described: Vec<_> =
+            rows(&readme, "| option | variable |").filter_map(|row| words(row, start).first().copied()).collect();
+        let mut real: Vec<_> = words(&help, start).into_iter().filter(|word| !but.contains(word)).collect();
+        described.sort_unstable();
+        real.sort_unstable();
+        real.dedup();
+        assert_eq!(described, real);
+    }
 }
 
 #[test]
@@ -56,10 +60,9 @@ fn the_readme_and_the_help_name_the_same_variables_and_defaults() {
 
 #[test]
 fn the_readme_lists_the_keys_of_a_plugin() {
-    let keys: Vec<_> = first_column(&read("README.md"), "| key | meaning |")
-        .iter()
-        .map(|key| key.split('=').next().unwrap().to_owned())
-        .collect();
+    let readme = read("README.md");
+    let keys: Vec<_> =
+        rows(&readme, "| key | meaning |").map(|row| &row[3..row.find('=').expect("KEY=VALUE")]).collect();
     let outcome = run(["--plugin", "echo,no-such-key=1", "true"]).outcome();
     outcome.exits(125).says(&format!("there are {}", keys.join(", ")));
 }
@@ -85,10 +88,11 @@ fn the_make_targets_in_the_readme_exist() {
 #[test]
 fn no_document_names_a_file_that_is_not_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for document in ["README.md", "wit/README.md"] {
+    for document in ["README.md", "wit/README.md", "docs/init.md", "docs/init-comparison.md"] {
+        let folder = root.join(document).parent().unwrap().to_owned();
         for link in read(document).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let local = !link.starts_with("http");
-            assert!(!local || root.join(link).exists(), "{document} links to {link}");
+            assert!(!local || folder.join(link).exists(), "{document} links to {link}");
         }
     }
 }

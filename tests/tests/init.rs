@@ -2,14 +2,15 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    os::{fd::AsRawFd as _, unix::fs::PermissionsExt as _, unix::process::CommandExt as _},
+    io::{Read as _, Write as _},
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
-use wrapper_tests::{Outcome, Run, run, wrapper};
+use wait_timeout::ChildExt as _;
+use wrapper_tests::{Outcome, Run, Running, is_alive, run, run_program, wait_until, wrapper};
 
 const PROBE: &str = env!("CARGO_BIN_EXE_probe");
 
@@ -26,66 +27,6 @@ const MODES: [(&str, &[&str], bool); 5] = [
 fn init(options: &[&str], as_pid_1: bool, job: &[&str]) -> Run {
     let run = run(["--plugin", "none"].iter().chain(options).chain(job));
     if as_pid_1 { run.as_pid_1() } else { run }
-}
-
-/// A running wrapper and what its job says.
-struct Running {
-    child: Child,
-    stdout: BufReader<std::process::ChildStdout>,
-    /// The wrapper's own process id, as this test sees it.
-    wrapper: libc::pid_t,
-}
-
-impl Running {
-    /// Starts it, and waits for the job's first line.
-    fn start(run: Run, as_pid_1: bool) -> (Self, String) {
-        let mut child = run.start();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut running = Self { wrapper: child.id() as libc::pid_t, child, stdout };
-        let line = running.line();
-        if as_pid_1 {
-            // What was started is `unshare`, and the wrapper its child.
-            running.wrapper = children(running.wrapper)[0];
-        }
-        (running, line)
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
-    }
-
-    fn send(&self, signal: i32) {
-        // SAFETY: no pointers; the process is not waited for yet, so its id is its own.
-        assert_eq!(unsafe { libc::kill(self.wrapper, signal) }, 0);
-    }
-
-    /// The exit code, and the rest of stderr.
-    fn end(mut self) -> (Option<i32>, String) {
-        let mut stderr = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        (self.child.wait().unwrap().code(), stderr)
-    }
-}
-
-fn children(pid: libc::pid_t) -> Vec<libc::pid_t> {
-    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
-}
-
-fn is_alive(pid: libc::pid_t) -> bool {
-    // A zombie that nobody reaps has ended all the same.
-    fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.starts_with(" Z"))
-}
-
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let bound = Instant::now() + Duration::from_secs(10);
-    while !condition() {
-        assert!(Instant::now() < bound, "{what} does not come about");
-        thread::sleep(Duration::from_millis(2));
-    }
 }
 
 #[test]
@@ -116,7 +57,7 @@ fn every_signal_is_told_as_the_cause_of_death() {
 fn every_signal_that_another_process_sends_is_passed_on() {
     let kept = [libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD, libc::SIGALRM];
     for (mode, options, as_pid_1) in MODES {
-        let (mut running, ready) = Running::start(init(options, as_pid_1, &[PROBE, "catch"]), as_pid_1);
+        let (running, ready) = Running::start(init(options, as_pid_1, &[PROBE, "catch"]));
         assert_eq!(ready, "ready");
         for signal in (1..=31).chain(34..=64).filter(|signal| !kept.contains(signal)) {
             running.send(signal);
@@ -144,10 +85,10 @@ fn a_signal_of_the_kernels_is_passed_on_too() {
 
 #[test]
 fn a_real_time_signal_keeps_its_value() {
-    let (mut running, _) = Running::start(init(&[], false, &[PROBE, "catch"]), false);
+    let (running, _) = Running::start(init(&[], false, &[PROBE, "catch"]));
     let value = libc::sigval { sival_ptr: 4711 as *mut libc::c_void };
     // SAFETY: the pointer is a number that is carried along.
-    assert_eq!(unsafe { libc::sigqueue(running.wrapper, 40, value) }, 0);
+    assert_eq!(unsafe { libc::sigqueue(running.init, 40, value) }, 0);
     assert_eq!(running.line(), "got 40 4711");
     running.send(libc::SIGALRM);
     assert_eq!(running.end().0, Some(0));
@@ -156,10 +97,11 @@ fn a_real_time_signal_keeps_its_value() {
 #[test]
 fn a_term_as_early_as_can_be_is_never_lost_a_thousand_times() {
     for _ in 0..1_000 {
-        let child = init(&[], false, &["sleep", "60"]).env("WRAPPER_LOG", "off-is-no-level").with(|command| {
-            command.env("WRAPPER_LOG", "error").stderr(Stdio::null());
-        });
-        let mut child = child.start();
+        let mut child = init(&["--log-level", "error"], false, &["sleep", "60"])
+            .with(|command| {
+                command.stderr(Stdio::null());
+            })
+            .start();
         // Blocked signals are the first thing that it does; from then on the signal may come before, at or after the fork.
         let process = format!("/proc/{}", child.id());
         let taken = || {
@@ -181,9 +123,8 @@ fn a_term_as_early_as_can_be_is_never_lost_a_thousand_times() {
 #[test]
 fn the_group_gets_the_signals_where_that_is_asked_for() {
     for (options, dies) in [(&["-g"][..], true), (&[], false)] {
-        let script = format!("trap '' TERM; {PROBE} leave 0; (trap - TERM; exec sleep 61) & echo $!; wait");
-        let script = script.replace(&format!("{PROBE} leave 0; "), "");
-        let (running, pid) = Running::start(init(options, false, &["sh", "-c", &script]), false);
+        let script = "trap '' TERM; (trap - TERM; exec sleep 61) & echo $!; wait";
+        let (running, pid) = Running::start(init(options, false, &["sh", "-c", script]));
         let pid: libc::pid_t = pid.parse().unwrap();
         wait_until("the sleep", || {
             fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with("sleep"))
@@ -206,53 +147,14 @@ fn the_group_gets_the_signals_where_that_is_asked_for() {
 
 #[test]
 fn ignored_and_blocked_signals_of_the_caller_survive_into_the_job() {
-    type Change = unsafe fn();
-    let nothing: Change = || {};
-    let ignore: Change = || {
-        for signal in [libc::SIGPIPE, libc::SIGCHLD, libc::SIGUSR1, libc::SIGHUP, libc::SIGINT, 40] {
-            // SAFETY: async-signal-safe.
-            unsafe { libc::signal(signal, libc::SIG_IGN) };
-        }
-    };
-    let block: Change = || {
-        // SAFETY: async-signal-safe, and the pointers are valid.
-        unsafe {
-            let mut set: libc::sigset_t = std::mem::zeroed();
-            libc::sigemptyset(&mut set);
-            for signal in [libc::SIGTERM, libc::SIGCHLD, libc::SIGPIPE, libc::SIGUSR2, 41] {
-                libc::sigaddset(&mut set, signal);
-            }
-            libc::pthread_sigmask(libc::SIG_SETMASK, &set, std::ptr::null_mut());
-        }
-    };
+    const IGNORED: [i32; 6] = [libc::SIGPIPE, libc::SIGCHLD, libc::SIGUSR1, libc::SIGHUP, libc::SIGINT, 40];
+    const BLOCKED: [i32; 5] = [libc::SIGTERM, libc::SIGCHLD, libc::SIGPIPE, libc::SIGUSR2, 41];
     // With SIGCHLD ignored the kernel would throw exit statuses away.
-    let outcome = init(&[], false, &["sh", "-c", "exit 3"]).with(|command| {
-        // SAFETY: async-signal-safe.
-        unsafe {
-            command.pre_exec(move || {
-                ignore();
-                Ok(())
-            })
-        };
-    });
-    outcome.outcome().exits(3);
-    for change in [nothing, ignore, block] {
-        let changed = |command: &mut Command| {
-            // Rust's own `Command` resets SIGPIPE and the mask in the child; this comes after that.
-            // SAFETY: what is called is async-signal-safe.
-            unsafe {
-                command.pre_exec(move || {
-                    change();
-                    Ok(())
-                })
-            };
-        };
-        let mut direct = Command::new(PROBE);
-        direct.arg("signals");
-        changed(&mut direct);
-        let direct = String::from_utf8(direct.output().unwrap().stdout).unwrap();
-        let wrapped = init(&[], false, &[PROBE, "signals"]).with(changed).outcome();
-        assert_eq!(wrapped.exits(0).stdout, direct);
+    init(&[], false, &["sh", "-c", "exit 3"]).with_signals(&IGNORED, &[]).outcome().exits(3);
+    for (ignored, blocked) in [(&[][..], &[][..]), (&IGNORED, &[]), (&[], &BLOCKED)] {
+        let direct = run_program(PROBE, ["signals"]).with_signals(ignored, blocked).outcome();
+        let wrapped = init(&[], false, &[PROBE, "signals"]).with_signals(ignored, blocked).outcome();
+        assert_eq!(wrapped.exits(0).stdout, direct.stdout);
     }
 }
 
@@ -274,14 +176,11 @@ fn the_job_has_the_callers_descriptors_and_none_of_the_wrappers() {
 #[test]
 fn the_job_keeps_the_working_directory_and_the_supervisor_sits_in_the_root() {
     let folder = tempfile::tempdir().unwrap();
-    let (running, cwd) = Running::start(
-        init(&[], false, &["sh", "-c", "pwd; exec sleep 60"]).with(|command| {
-            command.current_dir(folder.path());
-        }),
-        false,
-    );
+    let (running, cwd) = Running::start(init(&[], false, &["sh", "-c", "pwd; exec sleep 60"]).with(|command| {
+        command.current_dir(folder.path());
+    }));
     assert_eq!(Path::new(&cwd), folder.path().canonicalize().unwrap());
-    wait_until("the move to /", || fs::read_link(format!("/proc/{}/cwd", running.wrapper)).unwrap() == Path::new("/"));
+    wait_until("the move to /", || fs::read_link(format!("/proc/{}/cwd", running.init)).unwrap() == Path::new("/"));
     running.send(libc::SIGTERM);
     running.end();
 }
@@ -320,17 +219,6 @@ fn orphans_are_reaped_by_the_ten_thousand_and_memory_stays_flat() {
     assert!(outcome.exits(0).stdout.starts_with("zombies 0, "), "{outcome:#?}");
 }
 
-/// A shell as process 1, which reaps nothing that it has not started.
-trait AsPid1OfAShell {
-    fn as_pid_1_of_a_shell(self) -> Self;
-}
-
-impl AsPid1OfAShell for Run {
-    fn as_pid_1_of_a_shell(self) -> Self {
-        self.under(&["sh", "-c", "\"$0\" \"$@\"; exit $?"]).as_pid_1()
-    }
-}
-
 #[test]
 fn orphans_that_nobody_will_reap_are_mentioned_once() {
     let leave = "sleep 61 >/dev/null 2>&1 & exit 3";
@@ -367,7 +255,7 @@ fn what_the_job_leaves_can_be_waited_for_and_is_killed_where_it_must() {
 fn a_job_that_ignores_term_is_killed_when_the_grace_period_is_over() {
     let stubborn = "trap '' TERM INT; echo ready; while :; do sleep 0.05; done";
     for signal in [libc::SIGTERM, libc::SIGINT] {
-        let (running, _) = Running::start(init(&["--grace", "400ms"], false, &["sh", "-c", stubborn]), false);
+        let (running, _) = Running::start(init(&["--grace", "400ms"], false, &["sh", "-c", stubborn]));
         let sent = Instant::now();
         running.send(signal);
         thread::sleep(Duration::from_millis(200));
@@ -380,7 +268,7 @@ fn a_job_that_ignores_term_is_killed_when_the_grace_period_is_over() {
         assert!(log.contains("warning: the grace period is over: SIGKILL"), "{log}");
     }
     // Without a grace period it may take its time, and another signal does not start one.
-    let (running, _) = Running::start(init(&["--grace", "100ms"], false, &["sh", "-c", stubborn]), false);
+    let (running, _) = Running::start(init(&["--grace", "100ms"], false, &["sh", "-c", stubborn]));
     running.send(libc::SIGUSR2);
     assert_eq!(running.end().0, Some(128 + libc::SIGUSR2));
 }
@@ -401,7 +289,7 @@ fn exit_codes_are_mapped() {
 #[test]
 fn the_job_dies_with_the_wrapper_where_that_is_asked_for() {
     for (options, dies) in [(&["-p", "KILL"][..], true), (&["-p", "TERM"], true), (&[], false)] {
-        let (running, pid) = Running::start(init(options, false, &["sh", "-c", "echo $$; exec sleep 61"]), false);
+        let (running, pid) = Running::start(init(options, false, &["sh", "-c", "echo $$; exec sleep 61"]));
         let pid: libc::pid_t = pid.parse().unwrap();
         running.send(libc::SIGKILL);
         if dies {
@@ -444,8 +332,8 @@ fn stdin_through_a_pipe_of_a_hundred_megabytes_is_byte_for_byte() {
 fn while_the_job_runs_the_supervisor_is_one_thread_that_never_wakes() {
     // With its plugin, which is not needed yet.
     let run = run(["sh", "-c", "echo ready; exec sleep 61"]).env("HOOK_ISTIO_QUIT_RETRY", "0s");
-    let (running, _) = Running::start(run, false);
-    let status = || fs::read_to_string(format!("/proc/{}/status", running.wrapper)).unwrap();
+    let (running, _) = Running::start(run);
+    let status = || fs::read_to_string(format!("/proc/{}/status", running.init)).unwrap();
     let switches = || status().lines().filter(|line| line.contains("ctxt_switches")).collect::<Vec<_>>().join(" ");
     assert!(status().contains("Threads:\t1\n"));
     // Until it has logged the start it is still at work.
@@ -454,7 +342,7 @@ fn while_the_job_runs_the_supervisor_is_one_thread_that_never_wakes() {
     let before = switches();
     thread::sleep(Duration::from_secs(2));
     assert_eq!(switches(), before);
-    let system_call = fs::read_to_string(format!("/proc/{}/syscall", running.wrapper)).unwrap_or_default();
+    let system_call = fs::read_to_string(format!("/proc/{}/syscall", running.init)).unwrap_or_default();
     assert!(system_call.is_empty() || system_call.starts_with("128 "), "not rt_sigtimedwait: {system_call}");
     running.send(libc::SIGTERM);
     assert_eq!(running.end().0, Some(143));
@@ -481,20 +369,15 @@ fn it_works_for_an_ordinary_user_on_a_read_only_root() {
 }
 
 #[test]
-fn a_system_without_a_process_to_give_is_told_as_such() {
+fn a_system_without_a_process_or_a_descriptor_to_give_is_told_as_such() {
     let folder = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir_in("/tmp").unwrap();
     let copy = folder.path().join("wrapper");
     fs::copy(wrapper(), &copy).unwrap();
-    let outcome = run([""; 0])
-        .with(|command| {
-            let mut limited = Command::new("setpriv");
-            limited.args(["--reuid", "65533", "--regid", "65533", "--clear-groups", "prlimit", "--nproc=1"]).arg(&copy);
-            limited.args(["--plugin", "none", "true"]);
-            limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-            *command = limited;
-        })
-        .outcome();
-    outcome.exits(125).says("true was not started: true: Resource temporarily unavailable");
+    let user = ["setpriv", "--reuid", "65533", "--regid", "65533", "--clear-groups", "prlimit"];
+    for (limit, words) in [("--nproc=1", "Resource temporarily unavailable"), ("--nofile=3", "Too many open files")] {
+        let run = run_program(&copy, ["--plugin", "none", "true"]).under(&[&user[..], &[limit]].concat());
+        run.outcome().exits(125).says(&format!("true was not started: true: {words}"));
+    }
 }
 
 #[test]
@@ -546,8 +429,37 @@ fn a_disk_without_room_for_a_copy_keeps_what_was_there() {
 }
 
 #[test]
-fn random_signals_at_random_times_change_no_exit_code() {
-    let seconds = std::env::var("SOAK_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
+fn without_a_proc_of_its_own_it_is_an_init_all_the_same() {
+    let empty = "mount --make-rprivate / && mount -t tmpfs none /proc && exec \"$@\"";
+    // Without one for the new namespace, /proc is that of the processes outside.
+    for script in [empty, "exec \"$@\""] {
+        let hide = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script, "sh"];
+        let job = "trap 'exit 4' TERM; sleep 61 & (sleep 61 & sleep 61) & kill $$; wait";
+        let outcome = init(&["--wait-all", "1s"], false, &["sh", "-c", job]).under(&hide).outcome();
+        // What descends from the job is not known then, but its group is.
+        outcome
+            .exits(4)
+            .says("the job left processes behind: SIGTERM")
+            .says("they ended within")
+            .never_says("SIGKILL\n");
+        run(["--plugin", "echo", "sh", "-c", "exit 3"]).under(&hide).outcome().exits(3).says("echo: sh exited 3");
+    }
+}
+
+/// The processes that have this in their environment.
+fn marked(mark: &str) -> Vec<String> {
+    let entries = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    let has_mark = |pid: &String| {
+        pid.parse::<u32>().is_ok()
+            && fs::read(format!("/proc/{pid}/environ"))
+                .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|line| line == mark.as_bytes()))
+    };
+    entries.filter(has_mark).collect()
+}
+
+#[test]
+fn random_signals_at_random_times_change_no_exit_code_and_leave_nothing_behind() {
+    let seconds = std::env::var("SOAK_SECONDS").map_or(20, |text| text.parse().unwrap());
     let until = Instant::now() + Duration::from_secs(seconds);
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = |bound: u64| {
@@ -556,40 +468,49 @@ fn random_signals_at_random_times_change_no_exit_code() {
         random ^= random << 17;
         random % bound
     };
-    let harmless =
-        [libc::SIGUSR1, libc::SIGUSR2, libc::SIGWINCH, libc::SIGHUP, libc::SIGCONT, libc::SIGURG, libc::SIGCHLD];
+    const ENDS: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
+    const OTHERS: [i32; 6] = [libc::SIGUSR1, libc::SIGUSR2, libc::SIGWINCH, libc::SIGURG, libc::SIGCHLD, libc::SIGTSTP];
+    // The job ignores all of them from the first moment, but the stop, so its own exit code must come out.
+    const IGNORED: [i32; 6] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2];
+    let modes: [&[&str]; 4] = [&[], &["-g"], &["-s"], &["--wait-all", "10ms"]];
     let mut runs = 0;
     while Instant::now() < until {
-        // The job ignores all of them, so its own exit code must come out; the wrapper must not be ended by any.
         let code = next(256) as i32;
-        let script = format!("trap '' USR1 USR2 HUP TERM; sleep 0.00{}; (exit 3) & exit {code}", next(9));
-        let run = init(&["--log-level", "error"], false, &["sh", "-c", &script]).with(|command| {
-            // Ignored from the first moment, as the shell may not have come to its `trap` yet.
-            // SAFETY: async-signal-safe.
-            unsafe {
-                command.pre_exec(|| {
-                    for signal in [libc::SIGUSR1, libc::SIGUSR2, libc::SIGHUP] {
-                        libc::signal(signal, libc::SIG_IGN);
-                    }
-                    Ok(())
-                })
-            };
-        });
-        let mut child = run.start();
+        let mode = modes[next(4) as usize];
+        let leaves = if mode.contains(&"--wait-all") { "sleep 61 & (setsid sleep 61 &);" } else { "" };
+        let script = format!("{leaves} sleep 0.00{}; (exit 3) & exit {code}", next(9));
+        let mut child = init(&[&["--log-level", "error"], mode].concat(), false, &["sh", "-c", &script])
+            .env("SOAK_RUN", runs.to_string())
+            .with_signals(&IGNORED, &[])
+            .start();
+        // SAFETY: no pointers; the child is not waited for yet.
+        let send = |signal: i32| unsafe { libc::kill(child.id() as libc::pid_t, signal) };
         for _ in 0..next(6) {
             thread::sleep(Duration::from_micros(next(2_000)));
-            // SAFETY: no pointers; the child is not waited for yet.
-            unsafe { libc::kill(child.id() as libc::pid_t, harmless[next(harmless.len() as u64) as usize]) };
+            let signal = [&ENDS[..], &OTHERS].concat()[next(10) as usize];
+            send(signal);
+            if signal == libc::SIGTSTP {
+                thread::sleep(Duration::from_micros(next(500)));
+                send(libc::SIGCONT);
+            }
         }
-        let status = child.wait().unwrap();
+        let status = child.wait_timeout(Duration::from_secs(20)).unwrap();
+        let status = status.unwrap_or_else(|| panic!("run {runs}, {mode:?}, exit {code} hangs"));
         let mut log = String::new();
         child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        // A SIGHUP before the start is obeyed, and says so.
-        let obeyed = status.code() == Some(129) && log.contains("SIGHUP came before its start");
-        assert!(status.code() == Some(code) || obeyed, "{code}: {status:?}, {log}");
+        // Who is asked to end before the start does not start, and says so.
+        let obeyed =
+            ENDS.iter().any(|signal| status.code() == Some(128 + signal)) && log.contains("came before its start");
+        assert!(status.code() == Some(code) || obeyed, "run {runs}, {mode:?}, exit {code}: {status:?}, {log}");
+        let left = || marked(&format!("SOAK_RUN={runs}"));
+        if mode.contains(&"--wait-all") {
+            assert!(left().is_empty(), "run {runs} left {:?}", left());
+        } else {
+            // The shell's own child may take its moment.
+            wait_until("the end of all of it", || left().is_empty());
+        }
         runs += 1;
     }
     println!("{runs} runs in {seconds} s");
     assert!(runs > 50, "{runs}");
-    assert!(std::io::stdout().as_raw_fd() >= 0);
 }

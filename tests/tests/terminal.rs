@@ -2,17 +2,12 @@
 
 use rexpect::session::{PtyReplSession, PtySession, spawn, spawn_bash};
 use std::{
-    ffi::{CStr, OsStr},
-    fs::File,
-    os::{
-        fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
-        unix::{ffi::OsStrExt as _, process::CommandExt as _},
-    },
-    process::{Child, Command},
+    os::fd::AsRawFd as _,
+    process::Command,
     time::{Duration, Instant},
 };
 use wait_timeout::ChildExt as _;
-use wrapper_tests::wrapper;
+use wrapper_tests::{on_a_terminal, wrapper};
 
 const PROBE: &str = env!("CARGO_BIN_EXE_probe");
 
@@ -22,6 +17,8 @@ const PATIENCE: u64 = 10_000;
 /// An interactive bash with job control, in which `W` is the wrapper without hooks and `P` the probe.
 fn shell() -> PtyReplSession {
     let mut shell = spawn_bash(Some(PATIENCE)).unwrap();
+    // Not `quit`, which is no command of bash's: it would be waited for and killed in the end.
+    shell.quit_command = Some("exit".to_owned());
     for line in [
         format!("W='{} --plugin none --log-level error'", wrapper().display()),
         format!("P='{PROBE}'"),
@@ -191,30 +188,6 @@ fn in_a_container_a_stop_that_nobody_could_end_is_undone() {
     session.send_line("typed").unwrap();
     session.exp_string("<typed>").unwrap();
     session.exp_eof().unwrap();
-}
-
-/// A terminal: the end that a person would sit at, and a command whose session it will control.
-fn on_a_terminal(mut command: Command) -> (OwnedFd, Child) {
-    // SAFETY: the calls get no pointers, but the name's, which is read at once. What is called in the child is
-    // async-signal-safe.
-    let (person, program) = unsafe {
-        let person = OwnedFd::from_raw_fd(libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC));
-        assert_eq!(libc::grantpt(person.as_raw_fd()), 0);
-        assert_eq!(libc::unlockpt(person.as_raw_fd()), 0);
-        let name = CStr::from_ptr(libc::ptsname(person.as_raw_fd())).to_owned();
-        (person, File::options().read(true).write(true).open(OsStr::from_bytes(name.as_bytes())).unwrap())
-    };
-    command.stdin(program.try_clone().unwrap()).stdout(program.try_clone().unwrap()).stderr(program);
-    // SAFETY: async-signal-safe.
-    unsafe {
-        command.pre_exec(|| {
-            libc::setsid();
-            libc::ioctl(0, libc::TIOCSCTTY, 0);
-            Ok(())
-        })
-    };
-    let child = command.spawn().unwrap();
-    (person, child)
 }
 
 #[test]

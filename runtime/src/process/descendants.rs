@@ -4,8 +4,13 @@
 
 use std::{collections::HashMap, fs, process};
 
-/// The process ids of all children, their children, and so on. Empty where there is no /proc.
+/// The process ids of all children, their children, and so on. Empty where there is no /proc, or one of another PID
+/// namespace, in which these numbers would be those of strangers.
 pub fn descendants() -> Vec<libc::pid_t> {
+    let own = process::id().to_string();
+    if !fs::read_link("/proc/self").is_ok_and(|link| link.as_os_str() == own.as_str()) {
+        return Vec::new();
+    }
     let mut children: HashMap<libc::pid_t, Vec<libc::pid_t>> = HashMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());

@@ -3,7 +3,9 @@
 use std::{
     env, fs,
     io::{Read as _, Write as _, stdin, stdout},
-    mem, process, ptr, thread,
+    mem,
+    os::unix::process::CommandExt as _,
+    process, ptr, thread,
     time::{Duration, Instant},
 };
 
@@ -18,8 +20,9 @@ fn main() {
         Some("leave") => leave(number(1) != 0),
         Some("die") => die(number(1) as i32),
         Some("size") => size(),
+        Some("terminal") => terminal(&arguments[1..]),
         _ => {
-            eprintln!("probe: what to do is one of catch, signals, groups, orphans, leave, die, size");
+            eprintln!("probe: what to do is one of catch, signals, groups, orphans, leave, die, size, terminal");
             process::exit(2);
         }
     }
@@ -169,4 +172,20 @@ fn size() {
             }
         }
     }
+}
+
+/// Becomes a command whose stdin is a new terminal, which controls its session; stdout and stderr stay as they are.
+fn terminal(command: &[String]) {
+    // SAFETY: the calls get no pointers but the name's, which stays valid until it is used.
+    unsafe {
+        libc::setsid();
+        // The other end stays open in the command, or the terminal would be gone.
+        let person = libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY);
+        libc::grantpt(person);
+        libc::unlockpt(person);
+        libc::dup2(libc::open(libc::ptsname(person), libc::O_RDWR), 0);
+        assert_eq!(libc::ioctl(0, libc::TIOCSCTTY, 0), 0, "{}", std::io::Error::last_os_error());
+    }
+    let error = process::Command::new(&command[0]).args(&command[1..]).exec();
+    panic!("{}: {error}", command[0]);
 }
