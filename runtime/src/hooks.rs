@@ -116,7 +116,11 @@ fn run_all(
         let share =
             deadline.saturating_duration_since(started) / u32::try_from(plugins.len() - index).unwrap_or(u32::MAX);
         let timeout = plugin.timeout.map_or(share, |own| own.min(share));
-        let result = run(phase, plugin, job, timeout, cancelled);
+        let result = if timeout.is_zero() {
+            Err("had no time left".to_owned())
+        } else {
+            run(phase, plugin, job, timeout, cancelled)
+        };
         let took = millis(started.elapsed());
         let plugin = &*plugin.name;
         match result {

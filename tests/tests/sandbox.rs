@@ -230,3 +230,13 @@ fn a_request_cannot_break_out_of_its_place_on_the_wire() {
     }
     assert_eq!(server.requests(), []);
 }
+
+#[test]
+fn a_variable_that_is_no_text_is_not_shown_and_that_is_said() {
+    let latin1: std::ffi::OsString = std::os::unix::ffi::OsStringExt::from_vec(b"caf\xe9".to_vec());
+    run(["--plugin", "echo", "true"])
+        .env("HOOK_NAME", latin1)
+        .outcome()
+        .exits(0)
+        .says("echo: warning: HOOK_NAME is not UTF-8 and so not shown to it");
+}

@@ -7,6 +7,7 @@ use super::{
     guest_log::GuestLog,
     limits::{self, Limiter},
 };
+use crate::report::printable;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Request, Uri, header};
 use http_body_util::{BodyExt as _, Full};
@@ -82,11 +83,16 @@ impl State {
         let mut wasi = WasiCtx::builder();
         wasi.stdout(log.stream(Level::INFO)).stderr(log.stream(Level::WARN)).max_random_size(limits::RANDOM_BYTES);
         for (name, value) in env::vars_os() {
-            // A guest's environment is text; a variable that is not stays out of its sight.
-            if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string())
-                && (name.starts_with("HOOK_") || grants.env.contains(&name))
-            {
-                wasi.env(name, value);
+            let Ok(name) = name.into_string() else { continue };
+            if !name.starts_with("HOOK_") && !grants.env.contains(&name) {
+                continue;
+            }
+            match value.into_string() {
+                Ok(value) => {
+                    wasi.env(name, value);
+                }
+                // A guest's environment is text.
+                Err(_) => tracing::warn!(plugin, "{} is not UTF-8 and so not shown to it", printable(&name)),
             }
         }
         Self {
