@@ -394,6 +394,7 @@ fn no_other_init_is_right_where_the_wrapper_is_not() {
             let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
             let version =
                 text.split_whitespace().find(|word| word.contains('.')).unwrap_or("?").trim_start_matches('v');
+            let version = version.split('_').next().unwrap();
             format!("{name} {version}")
         });
         fs::write(file, format!("{HEAD}{table}\nCompared with Debian's {}.\n", versions.join(", "))).unwrap();
