@@ -12,8 +12,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Every wrapper has these bytes in it, and nothing else has.
-static MARK: &[u8] = b"\x7fwrapper:entrypoint:1f0c27a4\x7f";
+/// Every wrapper has these bytes in it, and nothing else has. Without `used` the optimiser would compare with numbers in
+/// the code instead.
+#[used]
+static MARK: [u8; 29] = *b"\x7fwrapper:entrypoint:1f0c27a4\x7f";
 
 /// Why there is no copy.
 #[derive(Debug, thiserror::Error)]
