@@ -20,7 +20,8 @@ struct Arguments {
     /// in order; `none` for no hooks [env: WRAPPER_PLUGIN_PATH, `:` between] [default: istio-quit]
     ///
     /// SOURCE[,KEY=VALUE]... with the keys timeout=DUR, port=N (only these ports of localhost), env=NAME (a variable it may
-    /// see beside HOOK_*), memory=SIZE (default 64MiB), sha256=HEX (of the file).
+    /// see beside HOOK_*), memory=SIZE (default 64MiB), sha256=HEX (of the file), native=true
+    /// (machine code).
     #[arg(long = "plugin", value_name = "SPEC")]
     plugins: Vec<String>,
 
@@ -28,7 +29,7 @@ struct Arguments {
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     hook_timeout: Option<Duration>,
 
-    /// Deadline of all hooks before the start together [env: WRAPPER_START_TIMEOUT] [default: 60s]
+    /// Deadline of compiling plugin files and of all hooks before the start together [env: WRAPPER_START_TIMEOUT] [default: 60s]
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     start_timeout: Option<Duration>,
 
@@ -62,8 +63,13 @@ struct Arguments {
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     wait_all: Option<Duration>,
 
+    /// Load and check every plugin, say what each imports and whether it is granted, and exit with 0, or with 125 where one
+    /// cannot be used
+    #[arg(long)]
+    check: bool,
+
     /// Copy this binary to PATH, with mode 0755, and exit
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with = "command")]
     install: Option<PathBuf>,
 
     /// With --install: overwrite PATH even where it is not a wrapper
@@ -79,11 +85,12 @@ struct Arguments {
     log_level: Option<LogLevel>,
 
     /// The program to run, and its arguments. Options of the wrapper end here.
-    #[arg(value_names = ["COMMAND", "ARG"], trailing_var_arg = true, required_unless_present = "install")]
+    #[arg(value_names = ["COMMAND", "ARG"], trailing_var_arg = true, required_unless_present_any = ["install", "check"])]
     command: Vec<OsString>,
 }
 
-const USAGE: &str = "wrapper [OPTIONS] [--] COMMAND [ARG]...\n       wrapper --install PATH [--force]";
+const USAGE: &str = "wrapper [OPTIONS] [--] COMMAND [ARG]...\n       wrapper --check [--plugin SPEC]...\n       \
+                     wrapper --install PATH [--force]";
 
 const EXIT_CODES: &str = "Exit code: COMMAND's own; 128+N where signal N killed it; 127 not found, 126 found but not \
                           executable; 125 where the wrapper refuses.";
@@ -126,7 +133,9 @@ impl FromStr for OnHookFailure {
 #[derive(Debug)]
 pub enum Invocation {
     /// To run a program.
-    Run(Box<Options>),
+    Run(Command, Box<Options>),
+    /// To look into the plugins.
+    Check(Box<Options>),
     /// To copy the wrapper.
     Install {
         /// To where.
@@ -136,13 +145,26 @@ pub enum Invocation {
     },
 }
 
-/// What is to be run, and how.
+/// The program to run, and its arguments.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// A path, or a name to be looked for in `PATH`.
+    pub program: OsString,
+    /// Without the name.
+    pub arguments: Vec<OsString>,
+}
+
+impl Command {
+    /// The file name of the program, for lines of log.
+    pub fn name(&self) -> String {
+        let name = std::path::Path::new(&self.program).file_name().unwrap_or(&self.program);
+        report::printable(&name.to_string_lossy())
+    }
+}
+
+/// How it is to be run.
 #[derive(Debug)]
 pub struct Options {
-    /// The program to run.
-    pub program: OsString,
-    /// Its arguments.
-    pub arguments: Vec<OsString>,
     /// The plugins, in the order in which their hooks run.
     pub plugins: Vec<PluginSpec>,
     /// Deadline of all after-exit hooks together.
@@ -181,18 +203,29 @@ impl Invocation {
             return Ok(Self::Install { path, force: arguments.force });
         }
         let format = likely_format(arguments.log_format);
+        let mut command = arguments.command.clone().into_iter();
+        let program = if arguments.check { None } else { command.next() };
         let options = Options::with_environment(arguments, |name| env::var_os(name)).map_err(|error| {
             refuse(format, &error);
             code::REFUSED
         })?;
-        Ok(Self::Run(Box::new(options)))
+        let options = Box::new(options);
+        Ok(match program {
+            Some(program) => Self::Run(Command { program, arguments: command.collect() }, options),
+            None => Self::Check(options),
+        })
     }
 }
 
 /// The form of the log, as far as it can be told where the options are not understood.
 fn likely_format(option: Option<LogFormat>) -> LogFormat {
+    let arguments: Vec<_> = env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let given = || match arguments.iter().position(|argument| argument.starts_with("--log-format"))? {
+        at if arguments[at].contains('=') => arguments[at].split_once('=')?.1.parse().ok(),
+        at => arguments.get(at + 1)?.parse().ok(),
+    };
     let variable = || env::var("WRAPPER_LOG_FORMAT").ok()?.parse().ok();
-    option.or_else(variable).unwrap_or_default()
+    option.or_else(given).or_else(variable).unwrap_or_default()
 }
 
 /// Says why nothing is done: one line, on a stderr that cannot hold it up.
@@ -216,10 +249,7 @@ impl Options {
                 .map(|value| value.into_string().map_err(|value| format!("{name}: {value:?} is not UTF-8")))
                 .transpose()
         };
-        let mut command = arguments.command.into_iter();
         Ok(Self {
-            program: command.next().expect("clap requires it"),
-            arguments: command.collect(),
             plugins: match (arguments.plugins.as_slice(), text("WRAPPER_PLUGIN_PATH")?) {
                 ([], None) => parse_plugins(["istio-quit"], "default")?,
                 ([], Some(path)) => {
@@ -247,12 +277,6 @@ impl Options {
             log_format: setting(arguments.log_format, "WRAPPER_LOG_FORMAT", &text, str::parse)?.unwrap_or_default(),
             log_level: setting(arguments.log_level, "WRAPPER_LOG", &text, str::parse)?.unwrap_or_default(),
         })
-    }
-
-    /// The file name of the command, for lines of log.
-    pub fn job_name(&self) -> String {
-        let name = std::path::Path::new(&self.program).file_name().unwrap_or(&self.program);
-        crate::report::printable(&name.to_string_lossy())
     }
 }
 
@@ -344,17 +368,16 @@ mod tests {
 
     #[test]
     fn the_commands_own_options_are_not_the_wrappers() {
-        let options = options(&["--log-level", "warn", "ls", "-l", "--log-level", "x", "--", "-h"], &[]).unwrap();
-        assert_eq!(options.program, "ls");
-        assert_eq!(options.arguments, ["-l", "--log-level", "x", "--", "-h"]);
-        assert_eq!(options.log_level, LogLevel::Warn);
+        let all = ["wrapper", "--log-level", "warn", "ls", "-l", "--log-level", "x", "--", "-h"];
+        let arguments = Arguments::try_parse_from(all).unwrap();
+        assert_eq!(arguments.command, ["ls", "-l", "--log-level", "x", "--", "-h"]);
+        assert_eq!(options(&all[1..], &[]).unwrap().log_level, LogLevel::Warn);
     }
 
     #[test]
     fn two_dashes_end_the_options() {
-        let options = options(&["--", "-odd-name", "-l"], &[]).unwrap();
-        assert_eq!(options.program, "-odd-name");
-        assert_eq!(options.arguments, ["-l"]);
+        let arguments = Arguments::try_parse_from(["wrapper", "--", "-odd-name", "-l"]).unwrap();
+        assert_eq!(arguments.command, ["-odd-name", "-l"]);
     }
 
     #[test]

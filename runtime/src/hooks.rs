@@ -1,27 +1,15 @@
-//! Running the hooks of a phase: one after the other, on a thread of their own, each within its deadline.
+//! Running the hooks of a phase: one after the other, in a process of their own, each within its deadline.
 //!
 //! Three clocks stop a guest, and each covers what the one before cannot: the async deadline stops one that waits for the
-//! host, the epoch one that spins, and the supervisor, which waits on the main thread, leaves behind whatever is not back
-//! by then and ends the process.
+//! host, the epoch one that spins, and the supervisor, which waits in its own process, kills whatever is not back by then.
 
 use crate::{
     plugin::Plugin,
-    process,
+    process::{self, Bounds},
     report::{millis, one_line, size},
-    sandbox::{JobFacts, State, bindings::wrapper::hook::types::ExitStatus},
+    sandbox::{JobFacts, State, bindings::wrapper::hook::types::ExitStatus, limits},
 };
-use futures_util::future::{Either, select};
-use std::{
-    io,
-    pin::pin,
-    sync::{
-        Arc,
-        mpsc::{Receiver, channel},
-    },
-    thread,
-    time::{Duration, Instant},
-};
-use tokio::sync::oneshot;
+use std::time::{Duration, Instant};
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
@@ -32,17 +20,6 @@ pub enum Phase {
     BeforeStart,
     /// When the job has ended, which all hooks are told.
     AfterExit(ExitStatus),
-}
-
-/// Hooks that are running. They are stopped when this is dropped.
-#[derive(Debug)]
-pub struct Running {
-    /// Its other end sees when it is gone.
-    cancel: oneshot::Sender<()>,
-    /// Gets the one message, when they are done: what the hooks that failed have to say.
-    pub done: Receiver<Vec<Failure>>,
-    /// When they must be.
-    pub deadline: Instant,
 }
 
 /// A hook that failed.
@@ -63,46 +40,18 @@ pub fn exit_status(status: &process::ExitStatus) -> ExitStatus {
     }
 }
 
-impl Running {
-    /// Stops the hooks. They are over when `done` has a message or is closed.
-    pub fn stop(self) -> Receiver<Vec<Failure>> {
-        drop(self.cancel);
-        self.done
+/// What the process may have that runs them.
+pub fn bounds(plugins: &[Plugin]) -> Bounds {
+    let memory = plugins.iter().map(|plugin| plugin.grants.memory).max().unwrap_or(0);
+    Bounds {
+        memory: memory.saturating_add(limits::HOST_MEMORY),
+        native: plugins.iter().any(Plugin::is_native),
+        speaks: true,
     }
 }
 
-/// Starts the hooks of a phase. Fails only where the system has no thread to give.
-pub fn start(phase: Phase, plugins: Arc<[Plugin]>, job: JobFacts, timeout: Duration) -> io::Result<Running> {
-    let (sender, done) = channel();
-    let (cancel, mut cancelled) = oneshot::channel();
-    let deadline = Instant::now() + timeout;
-    thread::Builder::new().name("hooks".to_owned()).spawn(move || {
-        // Dropped in reverse order, also by a panic: the sender first, so that the supervisor wakes to see it gone.
-        let _wake = WakeOnDrop;
-        let sender = sender;
-        let failures = run_all(&phase, &plugins, &job, deadline, &mut cancelled);
-        // The receiver is gone where the supervisor has stopped waiting.
-        drop(sender.send(failures));
-    })?;
-    Ok(Running { cancel, done, deadline })
-}
-
-/// Wakes the supervisor.
-struct WakeOnDrop;
-
-impl Drop for WakeOnDrop {
-    fn drop(&mut self) {
-        process::wake();
-    }
-}
-
-fn run_all(
-    phase: &Phase,
-    plugins: &[Plugin],
-    job: &JobFacts,
-    deadline: Instant,
-    cancelled: &mut oneshot::Receiver<()>,
-) -> Vec<Failure> {
+/// Runs the hooks of a phase, until the deadline.
+pub fn run_all(phase: &Phase, plugins: &[Plugin], job: &JobFacts, deadline: Instant) -> Vec<Failure> {
     let has_hook = |plugin: &&Plugin| match phase {
         Phase::BeforeStart => plugin.has_before_start(),
         Phase::AfterExit(_) => plugin.has_after_exit(),
@@ -116,11 +65,8 @@ fn run_all(
         let share =
             deadline.saturating_duration_since(started) / u32::try_from(plugins.len() - index).unwrap_or(u32::MAX);
         let timeout = plugin.timeout.map_or(share, |own| own.min(share));
-        let result = if timeout.is_zero() {
-            Err("had no time left".to_owned())
-        } else {
-            run(phase, plugin, job, timeout, cancelled)
-        };
+        let result =
+            if timeout.is_zero() { Err("had no time left".to_owned()) } else { run(phase, plugin, job, timeout) };
         let took = millis(started.elapsed());
         let plugin = &*plugin.name;
         match result {
@@ -137,13 +83,7 @@ fn run_all(
     failures
 }
 
-fn run(
-    phase: &Phase,
-    plugin: &Plugin,
-    job: &JobFacts,
-    timeout: Duration,
-    cancelled: &mut oneshot::Receiver<()>,
-) -> Result<(), String> {
+fn run(phase: &Phase, plugin: &Plugin, job: &JobFacts, timeout: Duration) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(|error| format!("the hook cannot be run: {error}"))?;
     let mut memory_refused = false;
@@ -158,18 +98,13 @@ fn run(
             memory_refused = store.data().memory_refused();
             result
         });
-        let hook = pin!(tokio::time::timeout_at(deadline, hook));
-        match select(hook, cancelled).await {
-            Either::Left((ended, _)) => Some(ended),
-            Either::Right(_) => None,
-        }
+        tokio::time::timeout_at(deadline, hook).await
     });
     let why = match ended {
-        Some(Ok(Ok(Ok(())))) => return Ok(()),
-        Some(Ok(Ok(Err(why)))) => one_line(&why),
-        Some(Ok(Err(error))) => explain(&error),
-        None => "stopped, as the wrapper is asked to end".to_owned(),
-        Some(Err(_)) => {
+        Ok(Ok(Ok(()))) => return Ok(()),
+        Ok(Ok(Err(why))) => one_line(&why),
+        Ok(Err(error)) => explain(&error),
+        Err(_) => {
             let option = match phase {
                 _ if plugin.timeout.is_some_and(|own| own <= timeout) => "timeout=",
                 Phase::BeforeStart => "--start-timeout",
@@ -192,7 +127,9 @@ fn explain(error: &wasmtime::Error) -> String {
         return format!("exited with code {code} instead of returning");
     }
     let Some(trap) = error.downcast_ref::<Trap>() else {
-        return one_line(&format!("cannot be run: {error:#}"));
+        // The causes are shown, but not the addresses of a backtrace.
+        let causes: Vec<_> = error.chain().map(ToString::to_string).filter(|cause| !cause.contains('\n')).collect();
+        return one_line(&format!("cannot be run: {}", causes.join(": ")));
     };
     let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
     // A plugin without names, as they are handed out, would show only numbers.

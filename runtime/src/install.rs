@@ -45,7 +45,8 @@ pub fn install(path: &Path, force: bool) -> Result<(), InstallError> {
     if path.is_dir() {
         return Err(InstallError::Folder(path.to_owned()));
     }
-    if !force && path.exists() && !is_wrapper(path).map_err(at(path))? {
+    // Whatever is there, a link that leads nowhere included.
+    if !force && path.symlink_metadata().is_ok() && !is_wrapper(path).map_err(at(path))? {
         return Err(InstallError::NotAWrapper(path.to_owned()));
     }
     let own = own_file();
@@ -59,7 +60,9 @@ pub fn install(path: &Path, force: bool) -> Result<(), InstallError> {
 }
 
 fn is_wrapper(path: &Path) -> io::Result<bool> {
-    Ok(fs::read(path)?.windows(MARK.len()).any(|window| window == MARK))
+    // A pipe would wait for a writer, and a device might never end.
+    Ok(path.metadata().is_ok_and(|file| file.is_file())
+        && fs::read(path)?.windows(MARK.len()).any(|window| window == MARK))
 }
 
 /// The file that this process runs: as the kernel knows it, or where there is no /proc as it was called.

@@ -5,17 +5,17 @@
 //! could be loaded are run: a pod must never be left hanging because nobody told its sidecar to quit.
 
 use std::{
+    io::{self, Write as _},
     path::Path,
     process::ExitCode,
-    sync::Arc,
     time::{Duration, Instant},
 };
 use wrapper::{
-    cli::{self, Invocation, OnHookFailure, Options},
-    hooks::{self, Phase, Running},
+    cli::{self, Command, Invocation, OnHookFailure, Options},
+    hooks::{self, Phase},
     install,
-    plugin::Plugin,
-    process::{ExitStatus, Moment, Signals, Supervisor, Waited, code},
+    plugin::{Inspection, Plugin},
+    process::{ExitStatus, IsolationError, Moment, Signals, Supervisor, code},
     report::{self, LogFormat, LogLevel, millis},
     sandbox::{JobFacts, Started},
 };
@@ -26,30 +26,40 @@ const LEEWAY: Duration = Duration::from_millis(50);
 fn main() -> ExitCode {
     // They are blocked since before this, so that none is lost.
     let signals = Signals::take();
-    let options = match Invocation::read() {
-        Ok(Invocation::Run(options)) => options,
-        Ok(Invocation::Install { path, force }) => return install(&path, force),
+    let (command, options) = match Invocation::read() {
+        Ok(Invocation::Run(command, options)) => (command, options),
+        Ok(Invocation::Check(options)) => return check(signals, &options),
+        Ok(Invocation::Install { path, force }) => {
+            signals.release();
+            return install(&path, force);
+        }
         Err(code) => return code.into(),
     };
     report::init(options.log_format, options.log_level);
     cli::warn_of_typos();
     let mut supervisor = Supervisor::new(signals, options.behaviour.clone());
 
-    let (plugins, refused) = load(&options);
-    let mut job = JobFacts { name: options.job_name(), started: None, status: None };
+    let start_by = Instant::now() + options.start_timeout;
+    let (plugins, refused) = load(&mut supervisor, &options, start_by);
+    let mut job = JobFacts { name: command.name(), started: None, status: None };
     let status = match refused {
         Some(why) => ExitStatus::refused(why),
-        None => before_start(&mut supervisor, &options, &plugins, &job)
-            .and_then(|()| run(&mut supervisor, &options, &mut job))
+        None => before_start(&mut supervisor, &plugins, &job, start_by)
+            .and_then(|()| run(&mut supervisor, &command, &mut job))
             .unwrap_or_else(|not_started| not_started),
     };
     if let ExitStatus::NotStarted { .. } = status {
         tracing::error!("{} {status}", job.name);
     }
     job.status = Some(hooks::exit_status(&status));
-    let failed = after_exit(&mut supervisor, &options, &plugins, job);
+    let failed = after_exit(&mut supervisor, &options, &plugins, &job);
 
-    match (options.map_exit.apply(status.code()), options.on_hook_failure) {
+    let code = match status {
+        // It has no exit code of its own that could be mapped.
+        ExitStatus::NotStarted { code, .. } => code,
+        _ => options.map_exit.apply(status.code()),
+    };
+    match (code, options.on_hook_failure) {
         (0, OnHookFailure::Fail) if failed => {
             tracing::error!("exit code {} instead of 0, as a hook failed", code::REFUSED);
             code::REFUSED
@@ -70,10 +80,26 @@ fn install(path: &Path, force: bool) -> ExitCode {
     }
 }
 
+fn check(signals: Signals, options: &Options) -> ExitCode {
+    report::init(options.log_format, options.log_level);
+    cli::warn_of_typos();
+    let mut supervisor = Supervisor::new(signals, options.behaviour.clone());
+    let deadline = Instant::now() + options.start_timeout;
+    let mut usable = true;
+    for spec in &options.plugins {
+        let plugin = Inspection::of(spec, &mut supervisor, deadline);
+        usable &= plugin.hooks.is_ok();
+        let text = if options.log_format == LogFormat::Json { plugin.json() } else { plugin.to_string() };
+        // Nothing can be done about a closed stdout.
+        drop(writeln!(io::stdout(), "{text}"));
+    }
+    if usable { ExitCode::SUCCESS } else { code::REFUSED.into() }
+}
+
 /// Loads the plugins. Those that could be are returned, and why the first one could not.
-fn load(options: &Options) -> (Arc<[Plugin]>, Option<String>) {
+fn load(supervisor: &mut Supervisor, options: &Options, deadline: Instant) -> (Vec<Plugin>, Option<String>) {
     let mut refused = None;
-    let plugins = options.plugins.iter().filter_map(|spec| match Plugin::load(spec) {
+    let plugins = options.plugins.iter().filter_map(|spec| match Plugin::load(spec, supervisor, deadline) {
         Ok(plugin) => Some(plugin),
         Err(error) => {
             let why = format!("plugin {} {error}", spec.source);
@@ -90,35 +116,34 @@ fn load(options: &Options) -> (Arc<[Plugin]>, Option<String>) {
 /// Runs the hooks that decide whether the job may start.
 fn before_start(
     supervisor: &mut Supervisor,
-    options: &Options,
-    plugins: &Arc<[Plugin]>,
+    plugins: &[Plugin],
     job: &JobFacts,
+    deadline: Instant,
 ) -> Result<(), ExitStatus> {
     if !plugins.iter().any(Plugin::has_before_start) {
         return Ok(());
     }
-    let running =
-        start_hooks(Phase::BeforeStart, plugins, job.clone(), options.start_timeout).map_err(ExitStatus::refused)?;
-    match supervisor.wait_for(&running.done, running.deadline + LEEWAY, Moment::BeforeStart) {
-        Waited::Done(failures) => failures.first().map_or(Ok(()), |first| {
-            Err(ExitStatus::refused(format!("before-start hook {} failed: {}", first.plugin, first.why)))
-        }),
-        Waited::Died => Err(ExitStatus::refused("the wrapper failed at running the before-start hooks")),
-        Waited::TimedOut => Err(ExitStatus::refused("the before-start hooks did not end in time")),
-        Waited::Signaled(signal) => {
-            // They are over before the after-exit hooks begin.
-            supervisor.wait_for(&running.stop(), Instant::now() + LEEWAY, Moment::AfterExit);
-            Err(ExitStatus::asked_to_end(signal))
-        }
+    if let Some(signal) = supervisor.asked_to_end() {
+        return Err(ExitStatus::asked_to_end(signal));
+    }
+    let hooks = || match hooks::run_all(&Phase::BeforeStart, plugins, job, deadline).first() {
+        None => Ok(Vec::new()),
+        Some(first) => Err(format!("before-start hook {} failed: {}", first.plugin, first.why)),
+    };
+    match supervisor.isolated(Moment::BeforeStart, hooks::bounds(plugins), deadline + LEEWAY, hooks) {
+        Ok(_) => Ok(()),
+        Err(IsolationError::Signaled(signal)) => Err(ExitStatus::asked_to_end(signal)),
+        Err(IsolationError::Failed(why)) => Err(ExitStatus::refused(why)),
+        Err(error) => Err(ExitStatus::refused(format!("the before-start hooks failed: {error}"))),
     }
 }
 
 /// Runs the job to its end.
-fn run(supervisor: &mut Supervisor, options: &Options, facts: &mut JobFacts) -> Result<ExitStatus, ExitStatus> {
+fn run(supervisor: &mut Supervisor, command: &Command, facts: &mut JobFacts) -> Result<ExitStatus, ExitStatus> {
     if let Some(signal) = supervisor.asked_to_end() {
         return Err(ExitStatus::asked_to_end(signal));
     }
-    let job = supervisor.start(&options.program, &options.arguments)?;
+    let job = supervisor.start(&command.program, &command.arguments)?;
     tracing::info!("started {} (pid {})", facts.name, job.pid);
     facts.started = Some(Started { pid: job.pid, at: job.started_at, clock: job.started });
     let status = supervisor.wait_for_job(&job);
@@ -128,25 +153,19 @@ fn run(supervisor: &mut Supervisor, options: &Options, facts: &mut JobFacts) -> 
 }
 
 /// Runs the hooks that are told how the job ended. Returns whether one of them failed.
-fn after_exit(supervisor: &mut Supervisor, options: &Options, plugins: &Arc<[Plugin]>, job: JobFacts) -> bool {
+fn after_exit(supervisor: &mut Supervisor, options: &Options, plugins: &[Plugin], job: &JobFacts) -> bool {
     let Some(status) = job.status.clone().filter(|_| !plugins.is_empty()) else { return false };
-    let running = match start_hooks(Phase::AfterExit(status), plugins, job, options.hook_timeout) {
-        Ok(running) => running,
-        Err(why) => {
-            tracing::error!("{why}");
-            return true;
-        }
+    let deadline = Instant::now() + options.hook_timeout;
+    let hooks = || match hooks::run_all(&Phase::AfterExit(status), plugins, job, deadline).len() {
+        0 => Ok(Vec::new()),
+        count => Err(format!("{count} of {}", plugins.len())),
     };
-    match supervisor.wait_for(&running.done, running.deadline + LEEWAY, Moment::AfterExit) {
-        Waited::Done(failures) => !failures.is_empty(),
-        Waited::Died => true,
-        Waited::TimedOut | Waited::Signaled(_) => {
-            tracing::error!("the hooks did not end in time and are left behind");
+    match supervisor.isolated(Moment::AfterExit, hooks::bounds(plugins), deadline + LEEWAY, hooks) {
+        Ok(_) => false,
+        Err(IsolationError::Failed(_)) => true,
+        Err(error) => {
+            tracing::error!("the hooks failed: {error}");
             true
         }
     }
-}
-
-fn start_hooks(phase: Phase, plugins: &Arc<[Plugin]>, job: JobFacts, timeout: Duration) -> Result<Running, String> {
-    hooks::start(phase, Arc::clone(plugins), job, timeout).map_err(|error| format!("the hooks cannot be run: {error}"))
 }

@@ -180,6 +180,20 @@ fn in_a_container_with_a_terminal_the_keys_reach_the_job() {
 }
 
 #[test]
+fn as_process_1_no_stop_lasts_whatever_the_session() {
+    for prefix in ["", "setsid "] {
+        let command = format!(
+            "unshare --fork --pid --mount-proc --kill-child {prefix}{} --plugin none sh -c 'kill -TSTP $$; echo goes on'",
+            wrapper().display()
+        );
+        let mut session = spawn(&command, Some(PATIENCE)).unwrap();
+        session.exp_string("SIGTSTP undone").unwrap();
+        session.exp_string("goes on").unwrap();
+        session.exp_eof().unwrap();
+    }
+}
+
+#[test]
 fn in_a_container_a_stop_that_nobody_could_end_is_undone() {
     let mut session = container("sh -c 'echo re\"\"ady; read line; echo \"<$line>\"'");
     session.exp_string("ready").unwrap();
@@ -188,6 +202,20 @@ fn in_a_container_a_stop_that_nobody_could_end_is_undone() {
     session.send_line("typed").unwrap();
     session.exp_string("<typed>").unwrap();
     session.exp_eof().unwrap();
+}
+
+#[test]
+fn a_pipeline_is_suspended_as_one() {
+    let mut shell = shell();
+    shell.send_line("$W sh -c 'echo re\"\"ady; read line; echo \"<$line>\"' | cat; echo code $?").unwrap();
+    shell.exp_string("ready").unwrap();
+    shell.send_control('z').unwrap();
+    shell.exp_string("Stopped").unwrap();
+    shell.wait_for_prompt().unwrap();
+    shell.send_line("fg").unwrap();
+    shell.send_line("typed").unwrap();
+    shell.exp_string("<typed>").unwrap();
+    shell.wait_for_prompt().unwrap();
 }
 
 #[test]

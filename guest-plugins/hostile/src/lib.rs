@@ -3,6 +3,7 @@
 //! An instruction is a word, and what it needs after a blank: `spin`, or `get 8080 /path`. The results are logged, for a
 //! test to read.
 
+mod flood;
 mod wasi;
 
 use std::{hint::black_box, time::Duration};
@@ -31,6 +32,7 @@ fn follow(variable: &str) -> Result<(), String> {
     match verb {
         "" => {}
         "fail" => return Err(rest.to_owned()),
+        "fail-long" => return Err("words ".repeat((10 << 20) / 6)),
         "panic" => panic!("{rest}"),
         "trap" => trap(),
         "exit" => wasi::exit(),
@@ -38,17 +40,33 @@ fn follow(variable: &str) -> Result<(), String> {
             black_box(());
         },
         "sleep" => wrapper_hook::sleep(Duration::from_secs(86_400)),
+        "sleep-longest" => wasi::sleep_longest(),
         "nap" => wrapper_hook::sleep(Duration::from_millis(rest.parse().expect("milliseconds"))),
         "recurse" => drop(recurse(1)),
         "memory" => take_memory(),
-        "flood" => loop {
-            log::info!("{}", "flood ".repeat(100));
-        },
+        "flood-log" => flood::log(),
+        "flood-stdout" => flood::stdout(),
+        "flood-stderr" => flood::stderr(),
+        "flood-handles" => flood::handles(),
+        "flood-fields" => flood::fields(),
+        "flood-requests" => flood::requests(rest),
+        "flood-at-once" => flood::at_once(rest),
+        "flood-random" => flood::random(),
+        "long-header" => show(Request::get(1, "/").header("x-long", &"x".repeat(1 << 20)).send()),
+        "many-headers" => {
+            let request =
+                (0..10_000).fold(Request::get(1, "/"), |request, n| request.header(&format!("x-{n}"), "value"));
+            show(request.send());
+        }
         "log" => log::warn!("{}", rest.replace("NEWLINE", "\n").replace("ESCAPE", "\u{1b}[31m")),
         "print" => wasi::print(rest),
+        "print-bytes" => wasi::print_bytes(),
+        "clocks" => wasi::clocks(),
+        "stdin" => wasi::stdin(),
         "environment" => wasi::environment(),
         "files" => wasi::files(),
         "connect" => wasi::connect(),
+        "udp" => wasi::udp(),
         "resolve" => wasi::resolve(),
         "get" => show(request("GET", rest).send()),
         "post" => show(request("POST", rest).header("x-hook", "yes").body("the body").send()),
@@ -62,6 +80,7 @@ fn follow(variable: &str) -> Result<(), String> {
         }
         "timeout" => show(request("GET", rest).timeout(Duration::from_millis(200)).send()),
         "fetch" => wasi::fetch(rest),
+        "field" => wasi::field(rest),
         _ => return Err(format!("no such instruction: {instruction}")),
     }
     Ok(())

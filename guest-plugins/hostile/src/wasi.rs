@@ -8,28 +8,37 @@ wit_bindgen::generate!({
         world hostile {
             import wasi:cli/environment@0.2.12;
             import wasi:cli/exit@0.2.12;
+            import wasi:cli/stdin@0.2.12;
             import wasi:cli/stdout@0.2.12;
             import wasi:cli/stderr@0.2.12;
+            import wasi:clocks/monotonic-clock@0.2.12;
+            import wasi:clocks/wall-clock@0.2.12;
             import wasi:filesystem/preopens@0.2.12;
             import wasi:filesystem/types@0.2.12;
             import wasi:http/outgoing-handler@0.2.12;
+            import wasi:random/random@0.2.12;
             import wasi:sockets/instance-network@0.2.12;
             import wasi:sockets/ip-name-lookup@0.2.12;
             import wasi:sockets/tcp-create-socket@0.2.12;
+            import wasi:sockets/udp-create-socket@0.2.12;
         }
     ",
     path: "../../wit",
     generate_all,
 });
 
-use wasi::{
+pub use wasi::{
     cli,
-    filesystem::preopens,
     http::{outgoing_handler, types as http},
+    random::random,
+};
+use wasi::{
+    clocks::{monotonic_clock, wall_clock},
+    filesystem::preopens,
     sockets::{
         instance_network, ip_name_lookup,
         network::{IpAddressFamily, IpSocketAddress, Ipv4SocketAddress},
-        tcp_create_socket,
+        tcp_create_socket, udp_create_socket,
     },
 };
 
@@ -44,6 +53,29 @@ pub fn print(text: &str) {
         stdout.blocking_write_and_flush(part.as_bytes()).expect("stdout takes text");
     }
     cli::stderr::get_stderr().blocking_write_and_flush(format!("stderr {text}").as_bytes()).expect("so does stderr");
+}
+
+/// What is no text, to stdout.
+pub fn print_bytes() {
+    let stdout = cli::stdout::get_stdout();
+    stdout.blocking_write_and_flush(b"bytes \xff\xfe\0 end\n").expect("stdout takes bytes");
+}
+
+pub fn clocks() {
+    let (monotonic, wall) = (monotonic_clock::now() > 0, wall_clock::now().seconds > 1_700_000_000);
+    log::info!("clocks: monotonic {monotonic}, wall {wall}");
+}
+
+pub fn sleep_longest() {
+    monotonic_clock::subscribe_duration(u64::MAX).block();
+}
+
+pub fn stdin() {
+    log::info!("stdin: {:?}", cli::stdin::get_stdin().blocking_read(1).map_err(|error| error.to_string()));
+}
+
+pub fn udp() {
+    log::info!("udp: {:?}", udp_create_socket::create_udp_socket(IpAddressFamily::Ipv4).map(drop));
 }
 
 pub fn environment() {
@@ -72,6 +104,22 @@ pub fn resolve() {
             stream.resolve_next_address()
         });
     log::info!("resolve: {result:?}");
+}
+
+/// `NAME=VALUE`: a header field, past the SDK's own checks.
+pub fn field(rest: &str) {
+    let (name, value) = rest.split_once('=').unwrap_or((rest, ""));
+    let (name, value) = (name.replace("CRLF", "\r\n"), value.replace("CRLF", "\r\n"));
+    log::info!("field: {:?}", http::Fields::new().append(&name, value.as_bytes()));
+}
+
+/// A GET of this port's root.
+pub fn get(port: &str) -> Result<http::FutureIncomingResponse, http::ErrorCode> {
+    let request = http::OutgoingRequest::new(http::Fields::new());
+    request.set_scheme(Some(&http::Scheme::Http)).expect("a scheme");
+    request.set_authority(Some(&format!("localhost:{port}"))).expect("an authority");
+    request.set_path_with_query(Some("/")).expect("a path");
+    outgoing_handler::handle(request, None)
 }
 
 /// `URL`: a GET over `wasi:http`.

@@ -1,13 +1,15 @@
 //! From a file to a checked component. Nothing of the guest runs here.
 
-use super::spec::Sha256;
+use super::spec::{PluginSpec, Sha256};
+use crate::process::{Bounds, IsolationError, Moment, Supervisor};
 use crate::report::{os_words, size};
-use crate::sandbox::{Guest, Sandbox, bindings::wrapper::hook::types::ExitStatus, limits};
+use crate::sandbox::{self, Code, Guest, Sandbox, bindings::wrapper::hook::types::ExitStatus, limits};
 use sha2::Digest as _;
 use std::{
     fs::File,
     io::{self, Read as _},
     path::Path,
+    time::Instant,
 };
 use wasmtime::{
     Engine,
@@ -82,12 +84,32 @@ pub enum LoadError {
     /// The system has no memory for the engine.
     #[error("the engine cannot be started: {0}")]
     Engine(String),
+    /// The time is over for compiling plugins.
+    #[error("takes too long to compile; --start-timeout grants more")]
+    CompilerTooSlow,
+    /// The compiler could not be run, or did not survive the file.
+    #[error("cannot be compiled with {} of memory: {why}", size(limits::COMPILER_MEMORY))]
+    Compiler {
+        /// What became of it.
+        why: IsolationError,
+    },
 }
 
-/// Reads, compiles and checks a component's file.
-pub fn load(path: &Path, sha256: Option<Sha256>, memory: u64) -> Result<Guest, LoadError> {
+/// A component that has not been checked yet, and what it can be run with.
+pub struct Unchecked {
+    pub sandbox: Sandbox,
+    pub component: Component,
+}
+
+/// Reads and compiles a component's file. The compiler runs in a process of its own, until the deadline at most.
+pub fn compile(
+    path: &Path,
+    spec: &PluginSpec,
+    supervisor: &mut Supervisor,
+    deadline: Instant,
+) -> Result<Unchecked, LoadError> {
     let bytes = read(path)?;
-    if let Some(expected) = sha256 {
+    if let Some(expected) = spec.sha256 {
         let found = Sha256(sha2::Sha256::digest(&bytes).into());
         if found != expected {
             return Err(LoadError::OtherDigest { found, expected });
@@ -100,39 +122,41 @@ pub fn load(path: &Path, sha256: Option<Sha256>, memory: u64) -> Result<Guest, L
         _ if bytes.is_empty() => return Err(LoadError::Empty),
         _ => return Err(LoadError::NotWasm),
     }
-    let sandbox = Sandbox::new().map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-    let component =
-        Component::from_binary(sandbox.engine(), &bytes).map_err(|error| LoadError::Invalid(one_line(&error)))?;
+    let compile = || sandbox::compile(spec.code, &bytes).map_err(|error| one_line(&error));
+    let bounds = Bounds { memory: limits::COMPILER_MEMORY, native: false, speaks: false };
+    let compiled = supervisor.isolated(Moment::Loading, bounds, deadline, compile).map_err(|error| match error {
+        IsolationError::Failed(why) => LoadError::Invalid(why),
+        IsolationError::TimedOut => LoadError::CompilerTooSlow,
+        why => LoadError::Compiler { why },
+    })?;
+    let engine = |error: wasmtime::Error| LoadError::Engine(format!("{error:#}"));
+    let sandbox = Sandbox::new(spec.code).map_err(engine)?;
+    // SAFETY: the bytes are the compiler's.
+    let component = unsafe { sandbox.load(&compiled) }.map_err(engine)?;
+    Ok(Unchecked { sandbox, component })
+}
+
+/// A built-in, which the build has compiled.
+pub fn built_in(compiled: &'static [u8]) -> Result<Unchecked, LoadError> {
+    let engine = |error: wasmtime::Error| LoadError::Engine(format!("{error:#}"));
+    let sandbox = Sandbox::new(Code::Pulley).map_err(engine)?;
+    // SAFETY: the bytes are the build script's, and part of this binary.
+    let component = unsafe { sandbox.load(compiled) }.map_err(engine)?;
+    Ok(Unchecked { sandbox, component })
+}
+
+/// Says what is wrong in the terms of the contract before the linker does in those of the component model.
+pub fn check(Unchecked { sandbox, component }: &Unchecked, memory: u64) -> Result<Guest, LoadError> {
     // In pages (the features that would change their size are off), and none where it instantiates what it imports, which
     // the check refuses.
     let needs = component.resources_required().and_then(|needs| needs.max_initial_memory_size).unwrap_or(0) * PAGE;
     if needs > memory {
         return Err(LoadError::Memory { needs, granted: memory });
     }
-    check(&sandbox, &component)
-}
-
-/// Reads a regular file, and never more of it than a plugin may have.
-fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
-    // Asked before it is opened: to open a pipe that nobody writes to would wait for ever.
-    if !path.metadata().map_err(LoadError::Unreadable)?.is_file() {
-        return Err(LoadError::NotAFile);
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(LoadError::Unreadable)?;
-    file.take(limits::PLUGIN_FILE + 1).read_to_end(&mut bytes).map_err(LoadError::Unreadable)?;
-    if bytes.len() as u64 > limits::PLUGIN_FILE {
-        return Err(LoadError::TooLarge);
-    }
-    Ok(bytes)
-}
-
-/// Says what is wrong in the terms of the contract before the linker does in those of the component model.
-fn check(sandbox: &Sandbox, component: &Component) -> Result<Guest, LoadError> {
     let engine = sandbox.engine();
     let kind = component.component_type();
     let exports: Vec<_> = kind.exports(engine).map(|(name, item)| (name.to_owned(), item.ty)).collect();
-    let imports = kind.imports(engine).map(|(name, _)| name.to_owned());
+    let imports = sandbox.imports(component);
     if let Some(found) = exports.iter().map(|(name, _)| name.clone()).chain(imports).find(|name| is_other_version(name))
     {
         return Err(LoadError::OtherVersion { found });
@@ -150,6 +174,21 @@ fn check(sandbox: &Sandbox, component: &Component) -> Result<Guest, LoadError> {
         .map(|(name, _)| name.as_str())
         .collect();
     Err(LoadError::NoHook(if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }))
+}
+
+/// Reads a regular file, and never more of it than a plugin may have.
+fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    // Asked before it is opened: to open a pipe that nobody writes to would wait for ever.
+    if !path.metadata().map_err(LoadError::Unreadable)?.is_file() {
+        return Err(LoadError::NotAFile);
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(LoadError::Unreadable)?;
+    file.take(limits::PLUGIN_FILE + 1).read_to_end(&mut bytes).map_err(LoadError::Unreadable)?;
+    if bytes.len() as u64 > limits::PLUGIN_FILE {
+        return Err(LoadError::TooLarge);
+    }
+    Ok(bytes)
 }
 
 /// Whether an export, if it is one of the contract's hooks, has the function that can be called as such.

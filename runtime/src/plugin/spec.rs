@@ -7,11 +7,12 @@
 //! | `env=NAME` | lets it see this variable; repeatable |
 //! | `memory=SIZE` | its memory, such as 64MiB |
 //! | `sha256=HEX` | digest that the file must have |
+//! | `native=true` | machine code instead of Pulley bytecode |
 
 use super::built_in;
 use crate::{
     cli::parse_duration,
-    sandbox::{Grants, limits},
+    sandbox::{Code, Grants, limits},
 };
 use std::{
     collections::HashSet,
@@ -32,6 +33,8 @@ pub struct PluginSpec {
     pub timeout: Option<Duration>,
     /// The digest that its file must have.
     pub sha256: Option<Sha256>,
+    /// What its file is compiled to.
+    pub code: Code,
 }
 
 /// Where a plugin's bytes come from.
@@ -101,7 +104,7 @@ impl FromStr for PluginSpec {
         let mut parts = text.split(',');
         let source = parse_source(parts.next().unwrap_or_default())?;
         let grants = Grants { ports: Vec::new(), env: Vec::new(), memory: limits::MEMORY };
-        let mut spec = Self { source, grants, timeout: None, sha256: None };
+        let mut spec = Self { source, grants, timeout: None, sha256: None, code: Code::default() };
         let mut given = HashSet::new();
         for part in parts {
             let (key, value) = part.split_once('=').ok_or_else(|| format!("'{part}' is not KEY=VALUE"))?;
@@ -115,15 +118,22 @@ impl FromStr for PluginSpec {
                 "env" => return Err(format!("'{part}' names no variable; write env=NAME")),
                 "memory" => spec.grants.memory = parse_memory(value)?,
                 "sha256" => spec.sha256 = Some(value.parse()?),
+                "native" if value == "true" => spec.code = Code::Native,
+                "native" if value == "false" => spec.code = Code::Pulley,
+                "native" => return Err(format!("'{part}' is neither native=true nor native=false")),
                 _ => {
                     return Err(format!(
-                        "'{key}' is not a key of a plugin; there are timeout, port, env, memory, sha256"
+                        "'{key}' is not a key of a plugin; there are timeout, port, env, memory, sha256, native"
                     ));
                 }
             }
         }
-        if let (Source::BuiltIn { name, .. }, Some(_)) = (&spec.source, spec.sha256) {
-            return Err(format!("sha256= is for files; '{name}' is part of the wrapper"));
+        if let Source::BuiltIn { name, .. } = &spec.source {
+            for (key, is_given) in [("sha256", spec.sha256.is_some()), ("native", spec.code == Code::Native)] {
+                if is_given {
+                    return Err(format!("{key}= is for files; '{name}' is part of the wrapper"));
+                }
+            }
         }
         Ok(spec)
     }
@@ -186,8 +196,13 @@ mod tests {
             ("echo,port", "'port' is not KEY=VALUE"),
             ("echo,port=0", "'0' is not a port; write a number from 1 to 65535"),
             ("echo,port=65536", "'65536' is not a port; write a number from 1 to 65535"),
-            ("echo,colour=red", "'colour' is not a key of a plugin; there are timeout, port, env, memory, sha256"),
+            (
+                "echo,colour=red",
+                "'colour' is not a key of a plugin; there are timeout, port, env, memory, sha256, native",
+            ),
             ("echo,memory=lots", "'lots' is not a size; write it as 64MiB"),
+            ("echo,native=true", "native= is for files; 'echo' is part of the wrapper"),
+            ("/a.wasm,native=yes", "'native=yes' is neither native=true nor native=false"),
             ("echo,env=", "'env=' names no variable; write env=NAME"),
             ("echo,env=A=B", "'env=A=B' names no variable; write env=NAME"),
             ("echo,timeout=1s,timeout=2s", "timeout= is given twice"),

@@ -3,6 +3,8 @@
 mod before_main;
 mod descendants;
 mod exit_map;
+mod harden;
+mod isolate;
 mod reap;
 mod signal;
 mod signals;
@@ -13,9 +15,10 @@ mod supervisor;
 mod terminal;
 
 pub use exit_map::{ExitMap, Mapping};
+pub use isolate::{Bounds, IsolationError};
 pub use signal::Signal;
 pub use signals::{Arrived, Signals};
 pub use spawn::{Job, called_as};
 pub use status::{ExitStatus, code};
 pub use stderr::Stderr;
-pub use supervisor::{Behaviour, Moment, Supervisor, Waited, wake};
+pub use supervisor::{Behaviour, Moment, Supervisor};

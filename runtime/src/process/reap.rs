@@ -1,9 +1,9 @@
 //! Collecting children: the job, and the orphans that an init inherits.
 
-use super::{ExitStatus, Job, Signal};
+use super::{ExitStatus, Signal};
 use std::{os::unix::process::ExitStatusExt as _, process};
 
-/// What became of the job.
+/// What became of a child.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It ended.
@@ -12,9 +12,9 @@ pub enum Change {
     Stopped(Signal),
 }
 
-/// Collects every child that has ended, and says what became of the job. SIGCHLD is one signal for any number of children,
+/// Collects every child that has ended, and says what became of one. SIGCHLD is one signal for any number of children,
 /// so all are asked after.
-pub fn reap_all(job: Option<&Job>) -> Option<Change> {
+pub fn reap_all(child: Option<libc::pid_t>) -> Option<Change> {
     let mut change = None;
     loop {
         let mut status = 0;
@@ -23,7 +23,7 @@ pub fn reap_all(job: Option<&Job>) -> Option<Change> {
         if pid <= 0 {
             return change;
         }
-        if job.is_some_and(|job| job.pid as libc::pid_t == pid) {
+        if child == Some(pid) {
             let status = process::ExitStatus::from_raw(status);
             change = match status.stopped_signal().and_then(Signal::new) {
                 Some(signal) => Some(Change::Stopped(signal)),

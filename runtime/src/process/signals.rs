@@ -44,9 +44,21 @@ impl Signals {
             let mut blocked = mem::zeroed();
             libc::sigfillset(&mut blocked);
             libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+            // Rust's start-up code has put handlers there that tell of a stack overflow. An init handles no faults.
+            for fault in [libc::SIGSEGV, libc::SIGBUS] {
+                if libc::signal(fault, libc::SIG_DFL) == libc::SIG_IGN {
+                    libc::signal(fault, libc::SIG_IGN);
+                }
+            }
             blocked
         };
         Self { blocked, callers: CallersSignals { mask: callers_mask(), dispositions: callers_dispositions() } }
+    }
+
+    /// Gives the signals back: each does again what the caller had it do.
+    pub fn release(self) {
+        // An error would leave them blocked, which does no harm.
+        drop(self.callers.restore());
     }
 
     /// Waits for the next signal, until the deadline if there is one. None when it passes.

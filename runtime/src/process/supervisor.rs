@@ -3,6 +3,7 @@
 use super::{
     Arrived, ExitStatus, Job, Signal, Signals,
     descendants::descendants,
+    isolate::{Bounds, Isolated, IsolationError},
     reap::{Change, has_children, reap_all},
     spawn::spawn,
     terminal::Terminal,
@@ -11,7 +12,6 @@ use crate::report::millis;
 use std::{
     ffi::OsString,
     io, process,
-    sync::mpsc::{Receiver, TryRecvError},
     time::{Duration, Instant},
 };
 
@@ -30,7 +30,7 @@ pub struct Behaviour {
     pub wait_all: Option<Duration>,
 }
 
-/// Waits for processes and for the wrapper's own hooks. It has no thread and no timer: it sleeps in one system call.
+/// Waits for processes: the job, and those of the wrapper's own. It has no thread and no timer: it sleeps in one system call.
 #[derive(Debug)]
 pub struct Supervisor {
     signals: Signals,
@@ -41,23 +41,12 @@ pub struct Supervisor {
     early: Vec<Arrived>,
 }
 
-/// What ended a wait for hooks.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Waited<T> {
-    /// They are done and this is what they say.
-    Done(T),
-    /// Their thread ended without a word: it panicked, which is a fault of the wrapper's own.
-    Died,
-    /// The deadline passed.
-    TimedOut,
-    /// A signal asked the wrapper to end.
-    Signaled(Signal),
-}
-
-/// Where in the run hooks are waited for.
+/// Where in the run work is done apart from the job, and what signals then mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// Nothing has started yet: who asks the wrapper to end is obeyed at once, other signals are kept for the job.
+    /// Plugins are made ready. Who asks the wrapper to end is obeyed after it, so that the hooks are there that will run.
+    Loading,
+    /// Before-start hooks run: who asks the wrapper to end is obeyed at once, other signals are kept for the job.
     BeforeStart,
     /// The job is over, and so are its signals; what is left to do is bounded by its deadline.
     AfterExit,
@@ -80,12 +69,46 @@ impl Supervisor {
     /// The signal, if one came by now, that asks the wrapper to end before it has started anything.
     pub fn asked_to_end(&mut self) -> Option<Signal> {
         while let Some(arrived) = self.signals.wait(Some(Instant::now())) {
-            if arrived.signal.asks_to_end() {
-                return Some(arrived.signal);
-            }
             self.keep(arrived);
         }
-        None
+        self.early.iter().map(|early| early.signal).find(|signal| signal.asks_to_end())
+    }
+
+    /// Does work in a process of its own, waits for its result until the deadline, and reaps orphans meanwhile.
+    pub fn isolated(
+        &mut self,
+        moment: Moment,
+        bounds: Bounds,
+        deadline: Instant,
+        work: impl FnOnce() -> Result<Vec<u8>, String>,
+    ) -> Result<Vec<u8>, IsolationError> {
+        let work = Isolated::start(bounds, work)?;
+        let mut killed_for = None;
+        loop {
+            if let Some(Change::Ended(status)) = reap_all(Some(work.pid)) {
+                return killed_for.map_or_else(|| work.result(status), Err);
+            }
+            let wait_until = if killed_for.is_none() { Some(deadline) } else { None };
+            match self.signals.wait(wait_until) {
+                None => killed_for = Some(IsolationError::TimedOut),
+                Some(Arrived { signal, .. }) if moment == Moment::AfterExit => {
+                    if signal.asks_to_end() {
+                        tracing::info!("{signal} ignored: the job has ended, hooks are running");
+                    }
+                    continue;
+                }
+                Some(arrived) => {
+                    self.keep(arrived);
+                    if moment == Moment::Loading || !arrived.signal.asks_to_end() || killed_for.is_some() {
+                        continue;
+                    }
+                    tracing::warn!("{} came: the before-start hooks are stopped", arrived.signal);
+                    killed_for = Some(IsolationError::Signaled(arrived.signal));
+                }
+            }
+            // SAFETY: no pointers; the child is not reaped yet, so its id is its own.
+            unsafe { libc::kill(work.pid, Signal::KILL.number()) };
+        }
     }
 
     /// Starts the job, and moves to `/` so as not to keep a file system from being unmounted.
@@ -105,7 +128,7 @@ impl Supervisor {
             self.pass_on(early, job, &mut kill_at);
         }
         loop {
-            match reap_all(Some(job)) {
+            match reap_all(Some(job.group())) {
                 Some(Change::Ended(status)) => {
                     self.take_terminal_back(Some(job));
                     return status;
@@ -121,27 +144,6 @@ impl Supervisor {
                 }
                 Some(arrived) if arrived.signal == Signal::CHLD || arrived.own => {}
                 Some(arrived) => self.pass_on(arrived, job, &mut kill_at),
-            }
-        }
-    }
-
-    /// Waits for a message from a thread that calls [`wake`] after sending it, reaping orphans meanwhile.
-    pub fn wait_for<T>(&mut self, receiver: &Receiver<T>, deadline: Instant, moment: Moment) -> Waited<T> {
-        loop {
-            reap_all(None);
-            match receiver.try_recv() {
-                Ok(message) => return Waited::Done(message),
-                Err(TryRecvError::Disconnected) => return Waited::Died,
-                Err(TryRecvError::Empty) => {}
-            }
-            let Some(arrived) = self.signals.wait(Some(deadline)) else { return Waited::TimedOut };
-            match moment {
-                Moment::BeforeStart if arrived.signal.asks_to_end() => return Waited::Signaled(arrived.signal),
-                Moment::BeforeStart => self.keep(arrived),
-                Moment::AfterExit if arrived.signal.asks_to_end() => {
-                    tracing::info!("{} ignored: the job has ended, hooks are running", arrived.signal);
-                }
-                Moment::AfterExit => {}
             }
         }
     }
@@ -186,21 +188,35 @@ impl Supervisor {
         }
     }
 
-    /// The job was stopped. Where a shell looks after the wrapper, the wrapper stops too, so that the shell sees it and
-    /// its `fg` and `bg` work. Where nobody does, a stop by a key at the terminal would be for ever, so it is undone.
+    /// The job was stopped. Where a shell looks after the wrapper, the wrapper stops too, and with it the rest of its group,
+    /// as a key would have done, so that the shell sees it and its `fg` and `bg` work. Where nobody does, it goes on.
     fn job_stopped(&self, signal: Signal, job: &Job) {
-        let Some(terminal) = self.terminal else { return };
-        // SAFETY: no pointers. A session leader has no shell above it.
-        let shell_above =
-            unsafe { libc::getsid(0) != libc::getpid() && libc::getsid(libc::getppid()) == libc::getsid(0) };
-        if shell_above {
-            terminal.take_back_from(job.group());
-            // SAFETY: no pointers. It returns when the wrapper is continued; SIGCONT is then waiting to be passed on.
-            unsafe { libc::raise(Signal::STOP.number()) };
-        } else if signal == Signal::TSTP {
-            tracing::info!("{signal} undone: nobody is there to continue the job");
-            self.go_on(job);
+        let is_init = process::id() == 1;
+        // SAFETY: no pointers. A session leader has no shell above it, and process 1 none in its own namespace.
+        let shell_above = !is_init
+            && self.terminal.is_some()
+            && unsafe { libc::getsid(0) != libc::getpid() && libc::getsid(libc::getppid()) == libc::getsid(0) };
+        match self.terminal {
+            Some(terminal) if shell_above => {
+                terminal.take_back_from(job.group());
+                // SAFETY: no pointers. Those of the group that do not stop by it have their reasons; the wrapper has it
+                // blocked. The second call returns when the wrapper is continued: SIGCONT then waits to be passed on.
+                unsafe {
+                    libc::kill(0, Signal::TSTP.number());
+                    libc::raise(Signal::STOP.number());
+                }
+            }
+            // In the background it would be stopped again at once, and again.
+            Some(terminal) if terminal.is_ours() || terminal.is_of(job.group()) => self.undo_stop(signal, job),
+            // A SIGSTOP is somebody's who will continue it.
+            None if is_init && signal != Signal::STOP => self.undo_stop(signal, job),
+            _ => {}
         }
+    }
+
+    fn undo_stop(&self, signal: Signal, job: &Job) {
+        tracing::info!("{signal} undone: nobody is there to continue the job");
+        self.go_on(job);
     }
 
     /// A shell's `fg` or `bg`: all of the job goes on, as all of it was stopped by the key, and after `fg` with the terminal.
@@ -259,7 +275,8 @@ impl Supervisor {
             }
         }
         if has_children() {
-            tracing::error!("processes that the job left survive SIGKILL");
+            let why = if descendants().is_empty() { "cannot be found without /proc" } else { "survive SIGKILL" };
+            tracing::error!("processes that the job left {why}");
         } else {
             tracing::info!("they ended within {}", millis(started.elapsed()));
         }
@@ -272,8 +289,12 @@ impl Supervisor {
             if !has_children() {
                 return true;
             }
-            if self.signals.wait(Some(deadline)).is_none() {
-                return false;
+            match self.signals.wait(Some(deadline)) {
+                None => return false,
+                Some(Arrived { signal, .. }) if signal.asks_to_end() => {
+                    tracing::info!("{signal} ignored: the job has ended, what it left has been told to");
+                }
+                Some(_) => {}
             }
         }
     }
@@ -292,10 +313,4 @@ fn signal_descendants(signal: Signal, job: &Job) {
 }
 
 /// How long processes may take to end that were killed: one in an uninterruptible call takes until that returns.
-const KILL_PATIENCE: Duration = Duration::from_secs(1);
-
-/// Wakes the thread in [`Supervisor::wait_for`]. A pending SIGCHLD is kept, so no wake-up is lost.
-pub fn wake() {
-    // SAFETY: no pointers.
-    unsafe { libc::kill(process::id() as libc::pid_t, libc::SIGCHLD) };
-}
+const KILL_PATIENCE: Duration = Duration::from_secs(3);

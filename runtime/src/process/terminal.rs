@@ -22,8 +22,13 @@ impl Terminal {
 
     /// Whether the wrapper's own group is in the foreground, and may so hand the terminal on.
     pub fn is_ours(self) -> bool {
+        self.is_of(self.own_group)
+    }
+
+    /// Whether a group is in the foreground.
+    pub fn is_of(self, group: libc::pid_t) -> bool {
         // SAFETY: no pointers.
-        unsafe { libc::tcgetpgrp(self.descriptor) == self.own_group }
+        unsafe { libc::tcgetpgrp(self.descriptor) == group }
     }
 
     /// Hands the terminal to a group. SIGTTOU must be blocked, or the system stops whoever asks from the background.
@@ -41,8 +46,7 @@ impl Terminal {
 
     /// Takes the terminal back, if it is that group's now.
     pub fn take_back_from(self, group: libc::pid_t) {
-        // SAFETY: no pointers.
-        if unsafe { libc::tcgetpgrp(self.descriptor) } == group {
+        if self.is_of(group) {
             self.give_to(self.own_group);
         }
     }

@@ -57,13 +57,13 @@ pub struct Destination(pub Vec<SocketAddr>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// Anything but plain HTTP.
-    #[error("{0}: a hook speaks http only, to this host; no option grants more")]
+    #[error("a hook speaks http only, to this host; no option grants more")]
     Scheme(Uri),
     /// Any host but this one, or another spelling of it.
-    #[error("{0}: a hook reaches only this host, as localhost, 127.0.0.1 or [::1]; no option grants more")]
+    #[error("a hook reaches only this host, as localhost, 127.0.0.1 or [::1]; no option grants more")]
     Host(Uri),
     /// A port that is not one.
-    #[error("{0}: the port must be a number from 1 to 65535")]
+    #[error("the port must be a number from 1 to 65535")]
     Port(Uri),
     /// A port that was not granted.
     #[error("port {port}: the plugin may reach only {granted}; add port={port} to its --plugin to grant it")]

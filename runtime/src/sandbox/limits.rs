@@ -42,6 +42,12 @@ pub const CONNECT: Duration = Duration::from_secs(5);
 
 /// A plugin's file, in bytes. A whole Python in one is 18 MB.
 pub const PLUGIN_FILE: u64 = 128 << 20;
+/// Address space for compiling a plugin, in bytes. A whole Python takes 400 MB (measured), a hostile file all there is.
+pub const COMPILER_MEMORY: u64 = 1 << 30;
+
+/// Address space of the process that runs the hooks, beside a guest's own memory, in bytes. A run takes 20 MiB of it, and
+/// 64 for each linear memory's growth, of which most is never touched.
+pub const HOST_MEMORY: u64 = 1 << 30;
 
 /// Between two ticks at which a spinning guest yields.
 pub const TICK: Duration = Duration::from_millis(10);

@@ -4,6 +4,7 @@
 //! * [`limits`]: what a guest may use up.
 //! * [`egress`]: where its requests may go; [`client`]: how they go there.
 //! * [`guest_log`]: what it may say.
+//! * [`imports`]: what becomes of each import.
 //! * `state`: the host's side of its imports.
 
 pub mod bindings;
@@ -12,10 +13,12 @@ pub mod client;
 pub mod egress;
 pub mod engine;
 pub mod guest_log;
+pub mod imports;
 pub mod limits;
 mod state;
 mod ticker;
 
+pub use engine::Code;
 pub use state::{Grants, JobFacts, Started, State};
 
 use bindings::exports::wrapper::hook::{after_exit, before_start};
@@ -25,6 +28,11 @@ use wasmtime::{
     component::{Component, HasSelf, InstancePre, Linker},
 };
 
+/// Compiles a component, for [`Sandbox::load`].
+pub fn compile(code: Code, component: &[u8]) -> Result<Vec<u8>> {
+    engine::engine(code)?.precompile_component(component)
+}
+
 /// An engine, and everything that a guest may import.
 pub struct Sandbox {
     engine: Engine,
@@ -33,8 +41,8 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// Makes the engine and fills the linker. Fails only where the system has no memory for it.
-    pub fn new() -> Result<Self> {
-        let engine = engine::engine()?;
+    pub fn new(code: Code) -> Result<Self> {
+        let engine = engine::engine(code)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
@@ -50,10 +58,19 @@ impl Sandbox {
         &self.engine
     }
 
-    /// Loads a plugin that was compiled ahead of time in this binary's own build.
-    pub fn load_built_in(&self, compiled: &'static [u8]) -> Result<Component> {
-        // SAFETY: the bytes are the output of `precompile_component` in the build script, and part of this binary.
+    /// Loads what was compiled.
+    ///
+    /// # Safety
+    ///
+    /// The bytes are the output of [`compile`] or of the build script: others could make this process do anything.
+    pub unsafe fn load(&self, compiled: &[u8]) -> Result<Component> {
+        // SAFETY: the caller's.
         unsafe { Component::deserialize(&self.engine, compiled) }
+    }
+
+    /// The interfaces that a component imports, by name.
+    pub fn imports(&self, component: &Component) -> Vec<String> {
+        component.component_type().imports(&self.engine).map(|(name, _)| name.to_owned()).collect()
     }
 
     /// Checks every import of a component against what is granted. Nothing of the guest runs.

@@ -1,0 +1,122 @@
+//! Work in a process of its own: the memory that it takes is given back with its end, and what breaks it breaks nothing else.
+//!
+//! Compiling a plugin is such work, and running a guest. Both deal with what an attacker may have written. In here it may
+//! run out of memory, overflow its stack, find a flaw in the compiler or take for ever: the init lives on, and with it the
+//! job's exit code.
+
+use super::{ExitStatus, harden, signal::Signal};
+use std::{
+    fs::{self, File},
+    io::{self, Read as _, Seek as _, Write as _},
+    os::fd::FromRawFd as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+/// The exit code of work that returned an error.
+const FAILED: u8 = 1;
+
+/// The exit code of work that panicked; Rust's own.
+const PANICKED: u8 = 101;
+
+/// What the work may have.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Address space, in bytes.
+    pub memory: u64,
+    /// Whether it runs machine code that it has compiled.
+    pub native: bool,
+    /// Whether it has something to say on stderr.
+    pub speaks: bool,
+}
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+pub enum IsolationError {
+    /// The system has no process or no memory to give.
+    #[error("{}", crate::report::os_words(.0))]
+    System(#[from] io::Error),
+    /// The work says itself that it failed.
+    #[error("{0}")]
+    Failed(String),
+    /// It ended without a word: out of memory, out of stack, or a fault of its own.
+    #[error("its process {0}")]
+    Died(ExitStatus),
+    /// It was not done in time, and was killed.
+    #[error("it was not done in time")]
+    TimedOut,
+    /// It was killed, as the wrapper is asked to end.
+    #[error("{0} came meanwhile")]
+    Signaled(Signal),
+}
+
+/// Work that is under way.
+#[derive(Debug)]
+pub struct Isolated {
+    /// Its process.
+    pub pid: libc::pid_t,
+    output: File,
+}
+
+impl Isolated {
+    /// Starts it. This process must have one thread only.
+    pub fn start(bounds: Bounds, work: impl FnOnce() -> Result<Vec<u8>, String>) -> io::Result<Self> {
+        // SAFETY: the name is a C string; the descriptor is new and nobody else's.
+        let mut output = unsafe {
+            match libc::memfd_create(c"result".as_ptr(), libc::MFD_CLOEXEC) {
+                -1 => return Err(io::Error::last_os_error()),
+                descriptor => File::from_raw_fd(descriptor),
+            }
+        };
+        // SAFETY: there is one thread, so the child finds no lock held by another that is not there any more.
+        match unsafe { libc::fork() } {
+            -1 => Err(io::Error::last_os_error()),
+            0 => {
+                confine(bounds);
+                let (code, bytes) = match catch_unwind(AssertUnwindSafe(work)) {
+                    Ok(Ok(bytes)) => (0, bytes),
+                    Ok(Err(why)) => (FAILED, why.into_bytes()),
+                    Err(_) => (PANICKED, Vec::new()),
+                };
+                let code = if output.write_all(&bytes).is_ok() { code } else { PANICKED };
+                // SAFETY: no pointers. Nothing of the parent's is to be flushed or dropped here.
+                unsafe { libc::_exit(code.into()) }
+            }
+            pid => Ok(Self { pid, output }),
+        }
+    }
+
+    /// What came of it, when its process has ended.
+    pub fn result(mut self, status: ExitStatus) -> Result<Vec<u8>, IsolationError> {
+        let mut bytes = Vec::new();
+        self.output.rewind()?;
+        self.output.read_to_end(&mut bytes)?;
+        match status {
+            ExitStatus::Exited(0) => Ok(bytes),
+            ExitStatus::Exited(FAILED) => Err(IsolationError::Failed(String::from_utf8_lossy(&bytes).into_owned())),
+            other => Err(IsolationError::Died(other)),
+        }
+    }
+}
+
+/// In the child: bounds, and an end with the parent's. All signals are blocked still, so that only SIGKILL ends it.
+fn confine(bounds: Bounds) {
+    // The first to go where the pod's memory is short, rather than the job. Where there is no /proc, as chance has it.
+    drop(fs::write("/proc/self/oom_score_adj", "1000"));
+    // SAFETY: the pointers are to valid values for the duration of each call.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, Signal::KILL.number());
+        let mut space: libc::rlimit = std::mem::zeroed();
+        libc::getrlimit(libc::RLIMIT_AS, &mut space);
+        space.rlim_cur = space.rlim_cur.min(bounds.memory);
+        libc::setrlimit(libc::RLIMIT_AS, &space);
+        if !bounds.speaks {
+            // What the runtime says of its own end is said better by the parent.
+            libc::close(libc::STDERR_FILENO);
+        }
+    }
+    harden::refuse_core_dumps();
+    if !bounds.native {
+        harden::refuse_new_code();
+    }
+    harden::confine_thread(bounds.native);
+}
