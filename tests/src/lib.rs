@@ -2,6 +2,7 @@
 //!
 //! The binary is `target/dist/wrapper`, as `make build` leaves it, or the one that the variable `WRAPPER` names.
 
+pub mod guests;
 mod network;
 mod run;
 mod running;

@@ -3,7 +3,7 @@
 use std::{
     env,
     ffi::OsStr,
-    io::{Read, Write},
+    io::{BufRead as _, BufReader, Read, Write},
     mem,
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::{Path, PathBuf},
@@ -46,6 +46,8 @@ pub struct Outcome {
     pub stderr: String,
     /// From start to end.
     pub took: Duration,
+    /// From the line that tells how the job ended to the end of all; nothing where there is no such line.
+    pub after_job: Duration,
 }
 
 impl Outcome {
@@ -208,20 +210,33 @@ impl Run {
             unsafe { libc::kill(-(child.id() as libc::pid_t), libc::SIGKILL) };
             child.wait().expect("it can be waited for")
         });
-        let took = started.elapsed();
-        assert!(took < BOUND, "still running after {BOUND:?}: {}", stderr.join().expect("it is read"));
+        let ended = Instant::now();
+        let took = ended - started;
+        let ((stdout, _), (stderr, job_ended)) =
+            (stdout.join().expect("it is read"), stderr.join().expect("it is read"));
+        assert!(took < BOUND, "still running after {BOUND:?}: {stderr}");
         let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
-        let text = |reader: thread::JoinHandle<String>| reader.join().expect("it is read");
-        Outcome { code, stdout: text(stdout), stderr: text(stderr), took }
+        let after_job = job_ended.map_or(Duration::ZERO, |job| ended - job);
+        Outcome { code, stdout, stderr, took, after_job }
     }
 }
 
-fn collect(stream: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
+/// Reads all of a stream, and notes when it told how the job ended.
+fn collect(stream: Option<impl Read + Send + 'static>) -> thread::JoinHandle<(String, Option<Instant>)> {
     thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut stream) = stream {
-            drop(stream.read_to_end(&mut bytes));
+        let (mut text, mut job_ended) = (String::new(), None);
+        // Some tests give the run a stream of their own.
+        let Some(stream) = stream else { return (text, job_ended) };
+        let mut stream = BufReader::new(stream);
+        let mut line = Vec::new();
+        while stream.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+            let read = String::from_utf8_lossy(&line);
+            if job_ended.is_none() && (read.contains(" exited ") || read.contains(" was killed ")) {
+                job_ended = Some(Instant::now());
+            }
+            text += &read;
+            line.clear();
         }
-        String::from_utf8_lossy(&bytes).into_owned()
+        (text, job_ended)
     })
 }

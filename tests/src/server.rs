@@ -42,6 +42,8 @@ pub enum Answer {
     Reset,
     /// Nothing, for as long as the client stays.
     Silence,
+    /// These bytes one by one, with a pause before each but the first.
+    Drip(Duration, Vec<u8>),
     /// These bytes, then the second ones over and over.
     Endless(Vec<u8>, Vec<u8>),
 }
@@ -110,6 +112,14 @@ fn serve(mut stream: TcpStream, requests: &Sender<Request>, answer: &Answer) {
         Answer::Close => {}
         Answer::Reset => reset(&stream),
         Answer::Silence => drop(stream.read(&mut [0])),
+        Answer::Drip(pause, bytes) => {
+            for byte in bytes.chunks(1) {
+                if stream.write_all(byte).is_err() {
+                    break;
+                }
+                thread::sleep(*pause);
+            }
+        }
         Answer::Endless(head, more) => {
             let mut result = stream.write_all(head);
             while result.is_ok() {

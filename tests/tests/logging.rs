@@ -95,7 +95,7 @@ fn a_full_stderr_that_nobody_reads_does_not_hold_the_pod() {
     assert_eq!(size, 4096);
     let started = Instant::now();
     let mut child = run(["--plugin", HOSTILE, "--hook-timeout", "2s", "sh", "-c", "exit 3"])
-        .env("HOOK_AFTER", "flood")
+        .env("HOOK_AFTER", "flood-log")
         .with(|command| {
             command.stderr(Stdio::from(writer));
         })

@@ -65,7 +65,7 @@ fn memory_is_bounded() {
 
 #[test]
 fn a_flood_of_log_lines_has_an_end() {
-    let outcome = hostile("flood");
+    let outcome = hostile("flood-log");
     outcome.exits(3).says("hostile: warning: log limit of 1024 KiB reached, its further lines are dropped");
     assert!(outcome.stderr.len() < 2 << 20, "{} bytes", outcome.stderr.len());
     outcome.within(STOPPED);

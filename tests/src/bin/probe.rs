@@ -4,7 +4,7 @@ use std::{
     env, fs,
     io::{Read as _, Write as _, stdin, stdout},
     mem,
-    os::unix::process::CommandExt as _,
+    os::unix::process::{CommandExt as _, ExitStatusExt as _},
     process, ptr, thread,
     time::{Duration, Instant},
 };
@@ -20,9 +20,10 @@ fn main() {
         Some("leave") => leave(number(1) != 0),
         Some("die") => die(number(1) as i32),
         Some("size") => size(),
+        Some("peak") => peak(&arguments[1], &arguments[2..]),
         Some("terminal") => terminal(&arguments[1..]),
         _ => {
-            eprintln!("probe: what to do is one of catch, signals, groups, orphans, leave, die, size, terminal");
+            eprintln!("probe: what to do is one of catch, signals, groups, orphans, leave, die, size, peak, terminal");
             process::exit(2);
         }
     }
@@ -188,4 +189,19 @@ fn terminal(command: &[String]) {
     }
     let error = process::Command::new(&command[0]).args(&command[1..]).exec();
     panic!("{}: {error}", command[0]);
+}
+
+/// Runs a command, writes to a file how many KiB one of its processes had at most, and ends as the command did.
+///
+/// Only a child of a small process tells: what its parent had counts as its own until it is executed (getrusage(2)).
+fn peak(file: &str, command: &[String]) {
+    let child = process::Command::new(&command[0]).args(&command[1..]).spawn().expect(&command[0]);
+    // SAFETY: the pointers are to valid values for the duration of the call, and nobody else waits for the child.
+    let (status, usage) = unsafe {
+        let (mut status, mut usage) = (0, mem::zeroed::<libc::rusage>());
+        libc::wait4(child.id() as libc::pid_t, &mut status, 0, &mut usage);
+        (process::ExitStatus::from_raw(status), usage)
+    };
+    fs::write(file, usage.ru_maxrss.to_string()).expect(file);
+    process::exit(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default()));
 }
