@@ -8,11 +8,11 @@ HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 PLUGINS := echo istio-quit
 .DEFAULT_GOAL := help
 
-.PHONY: help setup build debug demo test compare-init soak check clean
+.PHONY: help setup build debug demo test compare-init sandbox-table soak fuzz check clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
-		printf '  make %-12s %s\n' "$$name" "$$what"; done
+		printf '  make %-13s %s\n' "$$name" "$$what"; done
 
 setup: ## Install what a build lacks: a Rust compiler for WebAssembly
 	@scripts/setup wasm
@@ -39,9 +39,18 @@ compare-init: build ## Put the same cases to tini, dumb-init and catatonit; writ
 	@scripts/setup test inits
 	@COMPARE_INIT=$(CURDIR)/docs/init-comparison.md scripts/test --test compare_init no_other -- --nocapture
 
+sandbox-table: build ## Try hostile guests and servers and a failing world; writes docs/sandbox-table.md
+	@scripts/setup test
+	@SANDBOX_TABLE=$(CURDIR)/docs/sandbox-table.md scripts/test --test sandbox_table nothing -- --nocapture
+
 soak: export SOAK_SECONDS ?= 600
 soak: build ## Random signals at random times, for SOAK_SECONDS (600)
 	@scripts/test --test init random -- --nocapture
+
+fuzz: export FUZZ_SECONDS ?= 60
+fuzz: setup ## Fuzz what reads what others write, each target for FUZZ_SECONDS (60); the compiler of the day will do
+	@scripts/setup fuzz
+	@scripts/fuzz
 
 check: setup ## Formatting, lints, documentation, licences
 	@scripts/setup deny
