@@ -5,7 +5,7 @@
 
 use crate::{
     plugin::Plugin,
-    process::{self, Bounds},
+    process::{self, Bounds, IsolationError, Moment, Supervisor},
     report::{millis, one_line, size},
     sandbox::{JobFacts, State, bindings::wrapper::hook::types::ExitStatus, limits},
 };
@@ -13,9 +13,12 @@ use std::time::{Duration, Instant};
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+/// How long after the deadline hooks are waited for that ought to have been stopped by it.
+const LEEWAY: Duration = Duration::from_millis(50);
+
 /// When a hook runs.
 #[derive(Clone, Debug)]
-pub enum Phase {
+enum Phase {
     /// Before the job is started: the first hook that fails ends the phase.
     BeforeStart,
     /// When the job has ended, which all hooks are told.
@@ -24,11 +27,11 @@ pub enum Phase {
 
 /// A hook that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+struct Failure {
     /// Its plugin.
-    pub plugin: String,
+    plugin: String,
     /// The reason, in a sentence.
-    pub why: String,
+    why: String,
 }
 
 /// How the job ended, in the terms of the contract.
@@ -40,8 +43,51 @@ pub fn exit_status(status: &process::ExitStatus) -> ExitStatus {
     }
 }
 
+/// Runs the hooks that decide whether the job may start.
+pub fn before_start(
+    supervisor: &mut Supervisor,
+    plugins: &[Plugin],
+    job: &JobFacts,
+    deadline: Instant,
+) -> Result<(), process::ExitStatus> {
+    if !plugins.iter().any(Plugin::has_before_start) {
+        return Ok(());
+    }
+    if let Some(signal) = supervisor.asked_to_end() {
+        return Err(process::ExitStatus::asked_to_end(signal));
+    }
+    let hooks = || match run_all(&Phase::BeforeStart, plugins, job, deadline).first() {
+        None => Ok(Vec::new()),
+        Some(first) => Err(format!("before-start hook {} failed: {}", first.plugin, first.why)),
+    };
+    match supervisor.isolated(Moment::BeforeStart, bounds(plugins), deadline + LEEWAY, hooks) {
+        Ok(_) => Ok(()),
+        Err(IsolationError::Signaled(signal)) => Err(process::ExitStatus::asked_to_end(signal)),
+        Err(IsolationError::Failed(why)) => Err(process::ExitStatus::refused(why)),
+        Err(error) => Err(process::ExitStatus::refused(format!("the before-start hooks failed: {error}"))),
+    }
+}
+
+/// Runs the hooks that are told how the job ended. Returns whether one of them failed.
+pub fn after_exit(supervisor: &mut Supervisor, plugins: &[Plugin], job: &JobFacts, timeout: Duration) -> bool {
+    let Some(status) = job.status.clone().filter(|_| !plugins.is_empty()) else { return false };
+    let deadline = Instant::now() + timeout;
+    let hooks = || match run_all(&Phase::AfterExit(status), plugins, job, deadline).len() {
+        0 => Ok(Vec::new()),
+        count => Err(format!("{count} of {}", plugins.len())),
+    };
+    match supervisor.isolated(Moment::AfterExit, bounds(plugins), deadline + LEEWAY, hooks) {
+        Ok(_) => false,
+        Err(IsolationError::Failed(_)) => true,
+        Err(error) => {
+            tracing::error!("the hooks failed: {error}");
+            true
+        }
+    }
+}
+
 /// What the process may have that runs them.
-pub fn bounds(plugins: &[Plugin]) -> Bounds {
+fn bounds(plugins: &[Plugin]) -> Bounds {
     let memory = plugins.iter().map(|plugin| plugin.grants.memory).max().unwrap_or(0);
     Bounds {
         memory: memory.saturating_add(limits::HOST_MEMORY),
@@ -51,7 +97,7 @@ pub fn bounds(plugins: &[Plugin]) -> Bounds {
 }
 
 /// Runs the hooks of a phase, until the deadline.
-pub fn run_all(phase: &Phase, plugins: &[Plugin], job: &JobFacts, deadline: Instant) -> Vec<Failure> {
+fn run_all(phase: &Phase, plugins: &[Plugin], job: &JobFacts, deadline: Instant) -> Vec<Failure> {
     let has_hook = |plugin: &&Plugin| match phase {
         Phase::BeforeStart => plugin.has_before_start(),
         Phase::AfterExit(_) => plugin.has_after_exit(),

@@ -4,23 +4,41 @@ use super::{
     load::{self, Unchecked},
     spec::{PluginSpec, Source},
 };
-use crate::{process::Supervisor, sandbox::imports::Treatment};
+use crate::{process::Supervisor, report::LogFormat, sandbox::imports::Treatment};
 use serde_json::json;
-use std::{fmt, time::Instant};
+use std::{
+    fmt,
+    io::{self, Write as _},
+    time::{Duration, Instant},
+};
+
+/// Looks into every plugin and tells of each on stdout. Returns whether all can be used.
+pub fn check(specs: &[PluginSpec], supervisor: &mut Supervisor, timeout: Duration, format: LogFormat) -> bool {
+    let deadline = Instant::now() + timeout;
+    let mut usable = true;
+    for spec in specs {
+        let plugin = Inspection::of(spec, supervisor, deadline);
+        usable &= plugin.hooks.is_ok();
+        let text = if format == LogFormat::Json { plugin.json() } else { plugin.to_string() };
+        // Nothing can be done about a closed stdout.
+        drop(writeln!(io::stdout(), "{text}"));
+    }
+    usable
+}
 
 /// A plugin looked into.
 #[derive(Debug)]
-pub struct Inspection {
+struct Inspection {
     name: String,
     source: String,
     imports: Vec<(String, Treatment)>,
     /// The hooks that it exports, or why it cannot be used.
-    pub hooks: Result<Vec<&'static str>, String>,
+    hooks: Result<Vec<&'static str>, String>,
 }
 
 impl Inspection {
     /// Loads and checks a plugin, and keeps what was found. Nothing of the guest runs.
-    pub fn of(spec: &PluginSpec, supervisor: &mut Supervisor, deadline: Instant) -> Self {
+    fn of(spec: &PluginSpec, supervisor: &mut Supervisor, deadline: Instant) -> Self {
         let unchecked = match &spec.source {
             Source::BuiltIn { compiled, .. } => load::built_in(compiled),
             Source::File(path) => load::compile(path, spec, supervisor, deadline),
@@ -35,7 +53,7 @@ impl Inspection {
     }
 
     /// The same as a JSON object.
-    pub fn json(&self) -> String {
+    fn json(&self) -> String {
         let imports: Vec<_> = self
             .imports
             .iter()

@@ -5,7 +5,7 @@ mod inspect;
 mod load;
 mod spec;
 
-pub use inspect::Inspection;
+pub use inspect::check;
 pub use load::LoadError;
 pub use spec::{PluginSpec, Sha256, Source};
 
@@ -81,4 +81,21 @@ impl Plugin {
             Loaded::BuiltIn(_) => true,
         }
     }
+}
+
+/// Loads the plugins. Those that could be are returned, and why the first one could not.
+pub fn load_all(specs: &[PluginSpec], supervisor: &mut Supervisor, deadline: Instant) -> (Vec<Plugin>, Option<String>) {
+    let mut refused = None;
+    let plugins = specs.iter().filter_map(|spec| match Plugin::load(spec, supervisor, deadline) {
+        Ok(plugin) => Some(plugin),
+        Err(error) => {
+            let why = format!("plugin {} {error}", spec.source);
+            match &refused {
+                None => refused = Some(why),
+                Some(_) => tracing::error!("{why}"),
+            }
+            None
+        }
+    });
+    (plugins.collect(), refused)
 }

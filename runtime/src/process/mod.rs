@@ -5,6 +5,7 @@ mod descendants;
 mod exit_map;
 mod harden;
 mod isolate;
+mod orphans;
 mod reap;
 mod signal;
 mod signals;

@@ -1,115 +1,20 @@
 //! Options and the environment. The option wins over the variable, the variable over the default; an empty variable
 //! counts as unset.
 
+mod arguments;
+mod environment;
+
+pub use environment::warn_of_typos;
+
 use crate::{
     plugin::PluginSpec,
-    process::{Behaviour, ExitMap, Mapping, Signal, code},
+    process::{Behaviour, ExitMap, code},
     report::{self, LogFormat, LogLevel},
 };
-use clap::Parser;
-use std::{env, ffi::OsString, fmt::Display, path::PathBuf, str::FromStr, time::Duration};
-
-/// Runs COMMAND as a container's entrypoint, and sandboxed WebAssembly hooks around it.
-///
-/// Signals are passed on to COMMAND, its exit code becomes the wrapper's, and when it has ended each plugin's hook is run
-/// in a sandbox that reaches HTTP on localhost and nothing else.
-#[derive(Debug, Parser)]
-#[command(name = "wrapper", version, max_term_width = 100, override_usage = USAGE, after_help = EXIT_CODES)]
-struct Arguments {
-    /// A plugin to run: a built-in (istio-quit, echo) or a path to a .wasm component, with its settings; repeatable, run
-    /// in order; `none` for no hooks [env: WRAPPER_PLUGIN_PATH, `:` between] [default: istio-quit]
-    ///
-    /// SOURCE[,KEY=VALUE]... with the keys timeout=DUR, port=N (only these ports of localhost), env=NAME (a variable it may
-    /// see beside HOOK_*), memory=SIZE (default 64MiB), sha256=HEX (of the file), native=true
-    /// (machine code).
-    #[arg(long = "plugin", value_name = "SPEC")]
-    plugins: Vec<String>,
-
-    /// Deadline of all hooks after the exit together [env: WRAPPER_HOOK_TIMEOUT] [default: 20s]
-    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
-    hook_timeout: Option<Duration>,
-
-    /// Deadline of compiling plugin files and of all hooks before the start together [env: WRAPPER_START_TIMEOUT] [default: 60s]
-    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
-    start_timeout: Option<Duration>,
-
-    /// What a failed hook does to the exit code: nothing, or make it 125 where the job itself exited 0
-    /// [env: WRAPPER_ON_HOOK_FAILURE] [default: ignore]
-    #[arg(long, value_name = "ignore|fail", hide_possible_values = true)]
-    on_hook_failure: Option<OnHookFailure>,
-
-    /// Send signals to the job's whole process group [env: WRAPPER_GROUP]
-    #[arg(short, long)]
-    group: bool,
-
-    /// Reap orphans though not PID 1, as a subreaper [env: WRAPPER_SUBREAPER]
-    #[arg(short, long)]
-    subreaper: bool,
-
-    /// Signal that the job gets when the wrapper itself is killed [env: WRAPPER_PDEATHSIG]
-    #[arg(short, long, value_name = "SIG")]
-    pdeathsig: Option<Signal>,
-
-    /// Report exit code FROM as TO, or as 0 without TO; repeatable [env: WRAPPER_MAP_EXIT, `,` between]
-    #[arg(short = 'e', long, value_name = "FROM[=TO]")]
-    map_exit: Vec<Mapping>,
-
-    /// SIGKILL the job this long after the first SIGTERM or SIGINT passed on to it [env: WRAPPER_GRACE]
-    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
-    grace: Option<Duration>,
-
-    /// When the job has ended, SIGTERM the processes that it left, wait for them, and SIGKILL them after this long; makes
-    /// the wrapper a subreaper [env: WRAPPER_WAIT_ALL]
-    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
-    wait_all: Option<Duration>,
-
-    /// Load and check every plugin, say what each imports and whether it is granted, and exit with 0, or with 125 where one
-    /// cannot be used
-    #[arg(long)]
-    check: bool,
-
-    /// Copy this binary to PATH, with mode 0755, and exit
-    #[arg(long, value_name = "PATH", conflicts_with = "command")]
-    install: Option<PathBuf>,
-
-    /// With --install: overwrite PATH even where it is not a wrapper
-    #[arg(long, requires = "install")]
-    force: bool,
-
-    /// Form of the log on stderr [env: WRAPPER_LOG_FORMAT] [default: text]
-    #[arg(long, value_name = "text|json", hide_possible_values = true)]
-    log_format: Option<LogFormat>,
-
-    /// The least of what is logged: error, warn, info or debug [env: WRAPPER_LOG] [default: info]
-    #[arg(long, value_name = "LEVEL", hide_possible_values = true)]
-    log_level: Option<LogLevel>,
-
-    /// The program to run, and its arguments. Options of the wrapper end here.
-    #[arg(value_names = ["COMMAND", "ARG"], trailing_var_arg = true, required_unless_present_any = ["install", "check"])]
-    command: Vec<OsString>,
-}
-
-const USAGE: &str = "wrapper [OPTIONS] [--] COMMAND [ARG]...\n       wrapper --check [--plugin SPEC]...\n       \
-                     wrapper --install PATH [--force]";
-
-const EXIT_CODES: &str = "Exit code: COMMAND's own; 128+N where signal N killed it; 127 not found, 126 found but not \
-                          executable; 125 where the wrapper refuses.";
-
-/// The variables that the wrapper reads.
-const VARIABLES: [&str; 12] = [
-    "WRAPPER_PLUGIN_PATH",
-    "WRAPPER_HOOK_TIMEOUT",
-    "WRAPPER_START_TIMEOUT",
-    "WRAPPER_ON_HOOK_FAILURE",
-    "WRAPPER_GROUP",
-    "WRAPPER_SUBREAPER",
-    "WRAPPER_PDEATHSIG",
-    "WRAPPER_MAP_EXIT",
-    "WRAPPER_GRACE",
-    "WRAPPER_WAIT_ALL",
-    "WRAPPER_LOG_FORMAT",
-    "WRAPPER_LOG",
-];
+use arguments::Arguments;
+use clap::Parser as _;
+use environment::{setting, switch};
+use std::{env, ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
 
 /// What a failed after-exit hook does to the exit code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -280,33 +185,6 @@ impl Options {
     }
 }
 
-/// The option's value, or else the variable's.
-fn setting<T, E: Display>(
-    option: Option<T>,
-    variable: &str,
-    text: &impl Fn(&str) -> Result<Option<String>, String>,
-    parse: impl Fn(&str) -> Result<T, E>,
-) -> Result<Option<T>, String> {
-    match (option, text(variable)?) {
-        (None, Some(value)) => parse(&value).map(Some).map_err(|error| format!("{variable}: {error}")),
-        (option, _) => Ok(option),
-    }
-}
-
-/// Whether a switch is on, by option or by variable.
-fn switch(
-    option: bool,
-    variable: &str,
-    text: &impl Fn(&str) -> Result<Option<String>, String>,
-) -> Result<bool, String> {
-    let parse = |value: &str| match value.to_ascii_lowercase().as_str() {
-        "1" | "true" | "yes" | "on" => Ok(true),
-        "0" | "false" | "no" | "off" => Ok(false),
-        _ => Err(format!("'{value}' is neither true nor false")),
-    };
-    Ok(setting(option.then_some(true), variable, text, parse)?.unwrap_or(false))
-}
-
 fn parse_plugins<'a>(specs: impl IntoIterator<Item = &'a str>, origin: &str) -> Result<Vec<PluginSpec>, String> {
     let specs: Vec<_> = specs.into_iter().collect();
     match specs.as_slice() {
@@ -328,31 +206,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Warns of variables that are one typo away from one that the wrapper reads. Others are left alone: for a Service named
-/// `wrapper` Kubernetes sets `WRAPPER_SERVICE_HOST` and the like.
-pub fn warn_of_typos() {
-    for (name, _) in env::vars_os() {
-        if let Some(meant) = name.to_str().and_then(meant) {
-            tracing::warn!("{} is not a variable of the wrapper; is {meant} meant?", name.to_string_lossy());
-        }
-    }
-}
-
-fn meant(name: &str) -> Option<&'static str> {
-    if !name.starts_with("WRAPPER_") || VARIABLES.contains(&name) {
-        return None;
-    }
-    match name {
-        // What the options' own names lead to.
-        "WRAPPER_LOG_LEVEL" => Some("WRAPPER_LOG"),
-        "WRAPPER_PLUGIN" | "WRAPPER_PLUGINS" => Some("WRAPPER_PLUGIN_PATH"),
-        _ => VARIABLES.into_iter().find(|known| strsim::osa_distance(name, known) == 1),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{environment::VARIABLES, *};
+    use crate::process::Signal;
 
     fn options(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Options, String> {
         let arguments =
@@ -442,16 +299,5 @@ mod tests {
         ] {
             assert_eq!(options(&["ls"], &[(name, value)]).unwrap_err(), error);
         }
-    }
-
-    #[test]
-    fn a_variable_one_typo_away_is_noticed_and_a_services_is_not() {
-        assert_eq!(meant("WRAPPER_HOOK_TIMOUT"), Some("WRAPPER_HOOK_TIMEOUT"));
-        assert_eq!(meant("WRAPPER_PLUGINS_PATH"), Some("WRAPPER_PLUGIN_PATH"));
-        assert_eq!(meant("WRAPPER_LOG_LEVEL"), Some("WRAPPER_LOG"));
-        assert_eq!(meant("WRAPPER_PLUGIN"), Some("WRAPPER_PLUGIN_PATH"));
-        assert_eq!(meant("WRAPPER_SERVICE_HOST"), None);
-        assert_eq!(meant("WRAPPER_LOG"), None);
-        assert_eq!(meant("PATH"), None);
     }
 }

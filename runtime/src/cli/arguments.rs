@@ -1,0 +1,95 @@
+//! The command line, as clap reads it and `--help` tells it.
+
+use super::{OnHookFailure, parse_duration};
+use crate::{
+    process::{Mapping, Signal},
+    report::{LogFormat, LogLevel},
+};
+use clap::Parser;
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+/// Runs COMMAND as a container's entrypoint, and sandboxed WebAssembly hooks around it.
+///
+/// Signals are passed on to COMMAND, its exit code becomes the wrapper's, and when it has ended each plugin's hook is run
+/// in a sandbox that reaches HTTP on localhost and nothing else.
+#[derive(Debug, Parser)]
+#[command(name = "wrapper", version, max_term_width = 100, override_usage = USAGE, after_help = EXIT_CODES)]
+pub(super) struct Arguments {
+    /// A plugin to run: a built-in (istio-quit, echo) or a path to a .wasm component, with its settings; repeatable, run
+    /// in order; `none` for no hooks [env: WRAPPER_PLUGIN_PATH, `:` between] [default: istio-quit]
+    ///
+    /// SOURCE[,KEY=VALUE]... with the keys timeout=DUR, port=N (only these ports of localhost), env=NAME (a variable it may
+    /// see beside HOOK_*), memory=SIZE (default 64MiB), sha256=HEX (of the file), native=true
+    /// (machine code).
+    #[arg(long = "plugin", value_name = "SPEC")]
+    pub plugins: Vec<String>,
+
+    /// Deadline of all hooks after the exit together [env: WRAPPER_HOOK_TIMEOUT] [default: 20s]
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    pub hook_timeout: Option<Duration>,
+
+    /// Deadline of compiling plugin files and of all hooks before the start together [env: WRAPPER_START_TIMEOUT] [default: 60s]
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    pub start_timeout: Option<Duration>,
+
+    /// What a failed hook does to the exit code: nothing, or make it 125 where the job itself exited 0
+    /// [env: WRAPPER_ON_HOOK_FAILURE] [default: ignore]
+    #[arg(long, value_name = "ignore|fail", hide_possible_values = true)]
+    pub on_hook_failure: Option<OnHookFailure>,
+
+    /// Send signals to the job's whole process group [env: WRAPPER_GROUP]
+    #[arg(short, long)]
+    pub group: bool,
+
+    /// Reap orphans though not PID 1, as a subreaper [env: WRAPPER_SUBREAPER]
+    #[arg(short, long)]
+    pub subreaper: bool,
+
+    /// Signal that the job gets when the wrapper itself is killed [env: WRAPPER_PDEATHSIG]
+    #[arg(short, long, value_name = "SIG")]
+    pub pdeathsig: Option<Signal>,
+
+    /// Report exit code FROM as TO, or as 0 without TO; repeatable [env: WRAPPER_MAP_EXIT, `,` between]
+    #[arg(short = 'e', long, value_name = "FROM[=TO]")]
+    pub map_exit: Vec<Mapping>,
+
+    /// SIGKILL the job this long after the first SIGTERM or SIGINT passed on to it [env: WRAPPER_GRACE]
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    pub grace: Option<Duration>,
+
+    /// When the job has ended, SIGTERM the processes that it left, wait for them, and SIGKILL them after this long; makes
+    /// the wrapper a subreaper [env: WRAPPER_WAIT_ALL]
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    pub wait_all: Option<Duration>,
+
+    /// Load and check every plugin, say what each imports and whether it is granted, and exit with 0, or with 125 where one
+    /// cannot be used
+    #[arg(long)]
+    pub check: bool,
+
+    /// Copy this binary to PATH, with mode 0755, and exit
+    #[arg(long, value_name = "PATH", conflicts_with = "command")]
+    pub install: Option<PathBuf>,
+
+    /// With --install: overwrite PATH even where it is not a wrapper
+    #[arg(long, requires = "install")]
+    pub force: bool,
+
+    /// Form of the log on stderr [env: WRAPPER_LOG_FORMAT] [default: text]
+    #[arg(long, value_name = "text|json", hide_possible_values = true)]
+    pub log_format: Option<LogFormat>,
+
+    /// The least of what is logged: error, warn, info or debug [env: WRAPPER_LOG] [default: info]
+    #[arg(long, value_name = "LEVEL", hide_possible_values = true)]
+    pub log_level: Option<LogLevel>,
+
+    /// The program to run, and its arguments. Options of the wrapper end here.
+    #[arg(value_names = ["COMMAND", "ARG"], trailing_var_arg = true, required_unless_present_any = ["install", "check"])]
+    pub command: Vec<OsString>,
+}
+
+const USAGE: &str = "wrapper [OPTIONS] [--] COMMAND [ARG]...\n       wrapper --check [--plugin SPEC]...\n       \
+                     wrapper --install PATH [--force]";
+
+const EXIT_CODES: &str = "Exit code: COMMAND's own; 128+N where signal N killed it; 127 not found, 126 found but not \
+                          executable; 125 where the wrapper refuses.";
