@@ -1,15 +1,18 @@
-//! Running the hooks of a phase: one after the other, in a process of their own, each within its deadline.
+//! Running the hooks of a phase: one after the other, each in a process of its own and within its deadline.
 //!
 //! Three clocks stop a guest, and each covers what the one before cannot: the async deadline stops one that waits for the
 //! host, the epoch one that spins, and the supervisor, which waits in its own process, kills whatever is not back by then.
 
 use crate::{
     plugin::Plugin,
-    process::{self, Bounds, IsolationError, Moment, Supervisor},
-    report::{millis, one_line, size},
+    process::{self, Bounds, IsolationError, Moment, Signal, Supervisor},
+    report::{millis, one_line, os_words, size},
     sandbox::{JobFacts, State, bindings::wrapper::hook::types::ExitStatus, limits},
 };
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
@@ -56,53 +59,40 @@ pub fn before_start(
     if let Some(signal) = supervisor.asked_to_end() {
         return Err(process::ExitStatus::asked_to_end(signal));
     }
-    let hooks = || match run_all(&Phase::BeforeStart, plugins, job, deadline).first() {
-        None => Ok(Vec::new()),
-        Some(first) => Err(format!("before-start hook {} failed: {}", first.plugin, first.why)),
-    };
-    match supervisor.isolated(Moment::BeforeStart, bounds(plugins), deadline + LEEWAY, hooks) {
-        Ok(_) => Ok(()),
-        Err(IsolationError::Signaled(signal)) => Err(process::ExitStatus::asked_to_end(signal)),
-        Err(IsolationError::Failed(why)) => Err(process::ExitStatus::refused(why)),
-        Err(error) => Err(process::ExitStatus::refused(format!("the before-start hooks failed: {error}"))),
+    match run_all(supervisor, &Phase::BeforeStart, plugins, job, deadline) {
+        Ok(failures) => failures.first().map_or(Ok(()), |first| {
+            let why = format!("before-start hook {} failed: {}", first.plugin, first.why);
+            Err(process::ExitStatus::refused(why))
+        }),
+        Err(signal) => Err(process::ExitStatus::asked_to_end(signal)),
     }
 }
 
 /// Runs the hooks that are told how the job ended. Returns whether one of them failed.
 pub fn after_exit(supervisor: &mut Supervisor, plugins: &[Plugin], job: &JobFacts, timeout: Duration) -> bool {
-    let Some(status) = job.status.clone().filter(|_| !plugins.is_empty()) else { return false };
-    let deadline = Instant::now() + timeout;
-    let hooks = || match run_all(&Phase::AfterExit(status), plugins, job, deadline).len() {
-        0 => Ok(Vec::new()),
-        count => Err(format!("{count} of {}", plugins.len())),
-    };
-    match supervisor.isolated(Moment::AfterExit, bounds(plugins), deadline + LEEWAY, hooks) {
-        Ok(_) => false,
-        Err(IsolationError::Failed(_)) => true,
-        Err(error) => {
-            tracing::error!("the hooks failed: {error}");
-            true
-        }
-    }
+    let Some(status) = job.status.clone() else { return false };
+    let result = run_all(supervisor, &Phase::AfterExit(status), plugins, job, Instant::now() + timeout);
+    !result.is_ok_and(|failures| failures.is_empty())
 }
 
-/// What the process may have that runs them.
-fn bounds(plugins: &[Plugin]) -> Bounds {
-    let memory = plugins.iter().map(|plugin| plugin.grants.memory).max().unwrap_or(0);
-    Bounds {
-        memory: memory.saturating_add(limits::HOST_MEMORY),
-        native: plugins.iter().any(Plugin::is_native),
-        speaks: true,
-    }
+/// What the process may have that runs a hook.
+fn bounds(plugin: &Plugin) -> Bounds {
+    Bounds { memory: plugin.grants.memory.saturating_add(limits::HOST_MEMORY), native: plugin.is_native() }
 }
 
-/// Runs the hooks of a phase, until the deadline.
-fn run_all(phase: &Phase, plugins: &[Plugin], job: &JobFacts, deadline: Instant) -> Vec<Failure> {
-    let has_hook = |plugin: &&Plugin| match phase {
-        Phase::BeforeStart => plugin.has_before_start(),
-        Phase::AfterExit(_) => plugin.has_after_exit(),
+/// Runs the hooks of a phase until the deadline, and returns those that failed; or the signal that ended the phase.
+fn run_all(
+    supervisor: &mut Supervisor,
+    phase: &Phase,
+    plugins: &[Plugin],
+    job: &JobFacts,
+    deadline: Instant,
+) -> Result<Vec<Failure>, Signal> {
+    let (moment, has_hook): (_, fn(&Plugin) -> bool) = match phase {
+        Phase::BeforeStart => (Moment::BeforeStart, Plugin::has_before_start),
+        Phase::AfterExit(_) => (Moment::AfterExit, Plugin::has_after_exit),
     };
-    let plugins: Vec<_> = plugins.iter().filter(has_hook).collect();
+    let plugins: Vec<_> = plugins.iter().filter(|plugin| has_hook(plugin)).collect();
     let mut failures = Vec::new();
     for (index, plugin) in plugins.iter().enumerate() {
         let started = Instant::now();
@@ -111,8 +101,27 @@ fn run_all(phase: &Phase, plugins: &[Plugin], job: &JobFacts, deadline: Instant)
         let share =
             deadline.saturating_duration_since(started) / u32::try_from(plugins.len() - index).unwrap_or(u32::MAX);
         let timeout = plugin.timeout.map_or(share, |own| own.min(share));
-        let result =
-            if timeout.is_zero() { Err("had no time left".to_owned()) } else { run(phase, plugin, job, timeout) };
+        let result = if timeout.is_zero() {
+            Err("had no time left".to_owned())
+        } else {
+            let option = match phase {
+                _ if plugin.timeout == Some(timeout) => "timeout=",
+                Phase::BeforeStart => "--start-timeout",
+                Phase::AfterExit(_) => "--hook-timeout",
+            };
+            let work = |compiled: io::Result<_>| {
+                let compiled = compiled.map_err(|error| os_words(&error))?;
+                run(phase, plugin, compiled, job, started + timeout, option).map(|()| Vec::new())
+            };
+            match supervisor.isolated(moment, bounds(plugin), started + timeout + LEEWAY, || plugin.compiled(), work) {
+                Ok(_) => Ok(()),
+                Err(IsolationError::Signaled(signal)) => return Err(signal),
+                Err(IsolationError::Died(status)) => {
+                    Err(format!("its process {status}; it may have {} of address space", size(bounds(plugin).memory)))
+                }
+                Err(error) => Err(one_line(&error.to_string())),
+            }
+        };
         let took = millis(started.elapsed());
         let plugin = &*plugin.name;
         match result {
@@ -126,16 +135,25 @@ fn run_all(phase: &Phase, plugins: &[Plugin], job: &JobFacts, deadline: Instant)
             }
         }
     }
-    failures
+    Ok(failures)
 }
 
-fn run(phase: &Phase, plugin: &Plugin, job: &JobFacts, timeout: Duration) -> Result<(), String> {
+/// In a process of its own: runs one hook.
+fn run(
+    phase: &Phase,
+    plugin: &Plugin,
+    compiled: Option<Vec<u8>>,
+    job: &JobFacts,
+    deadline: Instant,
+    option: &str,
+) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(|error| format!("the hook cannot be run: {error}"))?;
     let mut memory_refused = false;
     let ended = runtime.block_on(async {
-        let deadline = tokio::time::Instant::now() + timeout;
-        let hook = plugin.with_guest(async |guest| {
+        let deadline = tokio::time::Instant::from_std(deadline);
+        let hook = async {
+            let guest = plugin.guest(compiled)?;
             let (mut store, _ticker) = guest.store(State::new(&plugin.name, &plugin.grants, job.clone(), deadline))?;
             let result = match phase {
                 Phase::BeforeStart => guest.before_start(&mut store).await,
@@ -143,7 +161,7 @@ fn run(phase: &Phase, plugin: &Plugin, job: &JobFacts, timeout: Duration) -> Res
             };
             memory_refused = store.data().memory_refused();
             result
-        });
+        };
         tokio::time::timeout_at(deadline, hook).await
     });
     let why = match ended {
@@ -151,11 +169,6 @@ fn run(phase: &Phase, plugin: &Plugin, job: &JobFacts, timeout: Duration) -> Res
         Ok(Ok(Err(why))) => one_line(&why),
         Ok(Err(error)) => explain(&error),
         Err(_) => {
-            let option = match phase {
-                _ if plugin.timeout.is_some_and(|own| own <= timeout) => "timeout=",
-                Phase::BeforeStart => "--start-timeout",
-                Phase::AfterExit(_) => "--hook-timeout",
-            };
             format!("stopped at its deadline; {option} grants more")
         }
     };

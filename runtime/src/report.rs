@@ -175,8 +175,14 @@ pub fn os_words(error: &std::io::Error) -> String {
 /// Text for a line of log: control characters escaped, so that a line stays one line and moves no cursor.
 pub fn printable(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut line, character| {
-        // Beside the control characters: separators that some viewers break lines at, and marks that reverse the text.
-        if character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+        // Beside the control characters: separators that some viewers break lines at, and what cannot be seen, such as marks
+        // that reverse the text (the Unicode category Cf, as far as no script needs it).
+        let is_invisible = matches!(
+            character,
+            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+                | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+        );
+        if character.is_control() || is_invisible {
             line.extend(character.escape_default());
         } else {
             line.push(character);
@@ -192,7 +198,9 @@ mod tests {
     #[test]
     fn a_line_stays_one_line_and_moves_no_cursor() {
         assert_eq!(printable("a\nb\r\t\u{1b}[31mred\u{9b}\u{7f}"), "a\\nb\\r\\t\\u{1b}[31mred\\u{9b}\\u{7f}");
-        assert_eq!(printable("\u{2028}\u{202e}"), "\\u{2028}\\u{202e}");
+        for invisible in ["\u{2028}", "\u{202e}", "\u{ad}", "\u{200b}", "\u{2060}", "\u{feff}", "\u{e0041}"] {
+            assert_eq!(printable(invisible), invisible.escape_default().to_string());
+        }
         assert_eq!(printable("naïve 漢字 🦀"), "naïve 漢字 🦀");
     }
 

@@ -87,10 +87,10 @@ fn what_the_kernel_has_is_used_and_said_in_the_debug_log() {
         (libc::syscall(libc::SYS_landlock_create_ruleset, 0, 0, 1), libc::prctl(66, 0_u64, 0_u64, 0_u64, 0_u64))
     };
     if landlock > 0 {
-        outcome.says("hooks have no files: Landlock");
+        outcome.says("has no files: Landlock");
     }
     if mdwe >= 0 {
-        outcome.says("hooks can make no memory executable: PR_SET_MDWE");
+        outcome.says("can make no memory executable: PR_SET_MDWE");
     }
 }
 
@@ -114,7 +114,48 @@ fn a_hook_whose_process_is_killed_is_a_failed_hook_and_nothing_more() {
     unsafe { libc::kill(hook, libc::SIGKILL) };
     let (code, log) = running.end();
     assert_eq!(code, Some(3), "{log}");
-    assert!(log.contains("error: the hooks failed: its process was killed by SIGKILL"), "{log}");
+    assert!(log.contains("hostile: warning: failed in "), "{log}");
+    assert!(log.contains("its process was killed by SIGKILL"), "{log}");
+}
+
+#[test]
+fn a_hook_whose_process_dies_costs_no_other_plugin_its_hook_and_leaves_no_line_past_the_log() {
+    let outcome = run(["--log-format", "json", "--plugin", HOSTILE, "--plugin", "echo", "sh", "-c", "exit 3"])
+        .env("HOOK_AFTER", "flood-methods")
+        .outcome();
+    outcome.exits(3).says("killed by SIGABRT").says("sh exited 3, ");
+    for line in outcome.stderr.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+}
+
+#[test]
+fn one_file_that_takes_long_leaves_the_others_their_share_of_the_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let slow = folder.path().join("slow.wasm");
+    let branch = "(if (local.get 0) (then (local.set 1 (i32.const 7))) (else (local.set 2 (local.get 1))))";
+    let core = format!("{} (START {} (i32.const 0))", wrapper_tests::guests::MEMORY, branch.repeat(300_000));
+    fs::write(&slow, wrapper_tests::guests::hook(&core)).unwrap();
+    let slow = slow.to_str().unwrap();
+    let outcome = run(["--start-timeout", "4s", "--plugin", slow, "--plugin", HOSTILE, "echo", "started"]).outcome();
+    assert_eq!(outcome.exits(125).stdout, "");
+    outcome.says("hostile: after: echo was not started: plugin ").says("hostile: done in ");
+}
+
+#[test]
+fn a_plugin_cannot_write_control_characters_by_what_it_is_called_or_imports() {
+    let folder = tempfile::tempdir().unwrap();
+    let import = "url=<a\\0d\\0a\\1b[2K\\e2\\80\\aewrapper: true exited 0>";
+    let file = folder.path().join("a\nb\u{1b}[1A: c.wasm");
+    fs::write(&file, wat::parse_str(format!(r#"(component (import "{import}" (func)))"#)).unwrap()).unwrap();
+    let file = file.to_str().unwrap();
+    let is_clean = |text: &str| text.chars().all(|c| c == '\n' || (!c.is_control() && c != '\u{202e}'));
+    for more in [&["--check"][..], &["--check", "--log-format", "json"], &["--log-format", "json", "true"], &["true"]] {
+        let outcome = run([&["--plugin", file], more].concat()).outcome();
+        assert!(is_clean(&outcome.exits(125).stdout) && is_clean(&outcome.stderr), "{more:?}: {outcome:#?}");
+        let lines = outcome.stdout.lines().chain(outcome.stderr.lines());
+        assert!(!lines.map(str::trim_start).any(|line| line.starts_with("wrapper: true exited")), "{outcome:#?}");
+    }
 }
 
 #[test]

@@ -27,6 +27,14 @@ pub fn stderr() {
     }
 }
 
+/// Lines with nothing in them.
+pub fn empty_lines() {
+    let stream = cli::stdout::get_stdout();
+    loop {
+        stream.blocking_write_and_flush(&[b'\n'; 4_096]).expect("stdout takes bytes");
+    }
+}
+
 fn line() -> Vec<u8> {
     let mut line = vec![b'x'; 4_096];
     line[4_095] = b'\n';
@@ -40,6 +48,16 @@ pub fn handles() {
             log::info!("{count} handles");
         }
         mem::forget(http::Fields::new());
+    }
+}
+
+/// Long strings that the host keeps.
+pub fn methods() {
+    let long = http::Method::Other("A".repeat(1 << 20));
+    loop {
+        let request = http::OutgoingRequest::new(http::Fields::new());
+        request.set_method(&long).expect("a method");
+        mem::forget(request);
     }
 }
 

@@ -1,14 +1,19 @@
 //! What `--check` tells of a plugin: its hooks, and what becomes of each import.
 
 use super::{
-    load::{self, Unchecked},
+    load::{self, LoadError, Unchecked},
     spec::{PluginSpec, Source},
 };
-use crate::{process::Supervisor, report::LogFormat, sandbox::imports::Treatment};
+use crate::{
+    process::{Moment, Supervisor},
+    report::{LogFormat, printable},
+    sandbox::imports::Treatment,
+};
 use serde_json::json;
 use std::{
     fmt,
-    io::{self, Write as _},
+    fs::File,
+    io::{self, Read as _, Write as _},
     time::{Duration, Instant},
 };
 
@@ -17,11 +22,22 @@ pub fn check(specs: &[PluginSpec], supervisor: &mut Supervisor, timeout: Duratio
     let deadline = Instant::now() + timeout;
     let mut usable = true;
     for spec in specs {
-        let plugin = Inspection::of(spec, supervisor, deadline);
-        usable &= plugin.hooks.is_ok();
-        let text = if format == LogFormat::Json { plugin.json() } else { plugin.to_string() };
+        let prepare = || match &spec.source {
+            Source::BuiltIn { .. } => None,
+            Source::File(path) => Some(load::open(path)),
+        };
+        let work = |file| Ok(Inspection::of(spec, file).told(format));
+        let told = supervisor.isolated(Moment::Loading, load::bounds(spec.code), deadline, prepare, work);
+        let told = told.and_then(|mut file| {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        });
+        let told = told.unwrap_or_else(|error| Inspection::refused(spec, load::explain(error)).told(format));
+        let Some((is_usable, text)) = told.split_first() else { return false };
+        usable &= *is_usable == 1;
         // Nothing can be done about a closed stdout.
-        drop(writeln!(io::stdout(), "{text}"));
+        drop(io::stdout().write_all(text));
     }
     usable
 }
@@ -37,11 +53,14 @@ struct Inspection {
 }
 
 impl Inspection {
-    /// Loads and checks a plugin, and keeps what was found. Nothing of the guest runs.
-    fn of(spec: &PluginSpec, supervisor: &mut Supervisor, deadline: Instant) -> Self {
-        let unchecked = match &spec.source {
-            Source::BuiltIn { compiled, .. } => load::built_in(compiled),
-            Source::File(path) => load::compile(path, spec, supervisor, deadline),
+    /// In a process of its own: compiles and checks a plugin, and keeps what was found. Nothing of the guest runs.
+    fn of(spec: &PluginSpec, file: Option<Result<File, LoadError>>) -> Self {
+        let unchecked = match (&spec.source, file) {
+            (Source::BuiltIn { compiled, .. }, _) => load::built_in(compiled),
+            (Source::File(_), file) => file
+                .unwrap_or(Err(LoadError::NotAFile))
+                .and_then(|file| load::compile(file, spec))
+                .and_then(|compiled| load::load(spec.code, &compiled)),
         };
         let imports = unchecked.as_ref().map_or_else(|_| Vec::new(), imports);
         let guest = unchecked.and_then(|unchecked| load::check(&unchecked, spec.grants.memory));
@@ -49,7 +68,18 @@ impl Inspection {
             let hooks = [("before-start", guest.has_before_start()), ("after-exit", guest.has_after_exit())];
             hooks.into_iter().filter(|(_, has)| *has).map(|(hook, _)| hook).collect()
         });
-        Self { name: spec.source.name(), source: spec.source.to_string(), imports, hooks }
+        Self { imports, hooks, ..Self::refused(spec, LoadError::Empty) }
+    }
+
+    fn refused(spec: &PluginSpec, error: LoadError) -> Self {
+        let source = printable(&spec.source.to_string());
+        Self { name: spec.source.name(), source, imports: Vec::new(), hooks: Err(error.to_string()) }
+    }
+
+    /// A byte that says whether it can be used, and what is told of it.
+    fn told(&self, format: LogFormat) -> Vec<u8> {
+        let text = if format == LogFormat::Json { self.json() } else { self.to_string() };
+        [&[u8::from(self.hooks.is_ok())], text.as_bytes(), b"\n"].concat()
     }
 
     /// The same as a JSON object.
@@ -74,7 +104,7 @@ fn imports(unchecked: &Unchecked) -> Vec<(String, Treatment)> {
         .into_iter()
         .map(|name| {
             let treatment = Treatment::of(&name);
-            (name, treatment)
+            (printable(&name), treatment)
         })
         .collect();
     imports.sort();

@@ -1,15 +1,14 @@
 //! From a file to a checked component. Nothing of the guest runs here.
 
 use super::spec::{PluginSpec, Sha256};
-use crate::process::{Bounds, IsolationError, Moment, Supervisor};
-use crate::report::{os_words, size};
+use crate::process::{Bounds, IsolationError};
+use crate::report::{os_words, printable, size};
 use crate::sandbox::{self, Code, Guest, Sandbox, bindings::wrapper::hook::types::ExitStatus, limits};
 use sha2::Digest as _;
 use std::{
     fs::File,
     io::{self, Read as _},
     path::Path,
-    time::Instant,
 };
 use wasmtime::{
     Engine,
@@ -85,10 +84,13 @@ pub enum LoadError {
     #[error("the engine cannot be started: {0}")]
     Engine(String),
     /// The time is over for compiling plugins.
-    #[error("takes too long to compile; --start-timeout grants more")]
+    #[error("takes too long to read and compile; --start-timeout grants more")]
     CompilerTooSlow,
-    /// The compiler could not be run, or did not survive the file.
-    #[error("cannot be compiled with {} of memory: {why}", size(limits::COMPILER_MEMORY))]
+    /// What the process that looked into it says.
+    #[error("{0}")]
+    Refused(String),
+    /// That process could not be run, or did not survive the file.
+    #[error("cannot be compiled: {why}; it may have {} of address space", size(limits::COMPILER_MEMORY))]
     Compiler {
         /// What became of it.
         why: IsolationError,
@@ -101,14 +103,25 @@ pub struct Unchecked {
     pub component: Component,
 }
 
-/// Reads and compiles a component's file. The compiler runs in a process of its own, until the deadline at most.
-pub fn compile(
-    path: &Path,
-    spec: &PluginSpec,
-    supervisor: &mut Supervisor,
-    deadline: Instant,
-) -> Result<Unchecked, LoadError> {
-    let bytes = read(path)?;
+/// A component, compiled.
+pub struct Compiled(pub Vec<u8>);
+
+/// Opens a plugin's file. A pipe or a device is none: it might never end.
+pub fn open(path: &Path) -> Result<File, LoadError> {
+    // Asked before it is opened: to open a pipe that nobody writes to would wait for ever.
+    let file = path.metadata().map_err(LoadError::Unreadable)?;
+    if !file.is_file() {
+        return Err(LoadError::NotAFile);
+    }
+    if file.len() > limits::PLUGIN_FILE {
+        return Err(LoadError::TooLarge);
+    }
+    File::open(path).map_err(LoadError::Unreadable)
+}
+
+/// Reads and compiles a component. This is for a process of its own: it takes time and memory as the file would have it.
+pub fn compile(file: File, spec: &PluginSpec) -> Result<Compiled, LoadError> {
+    let bytes = read(file)?;
     if let Some(expected) = spec.sha256 {
         let found = Sha256(sha2::Sha256::digest(&bytes).into());
         if found != expected {
@@ -122,27 +135,39 @@ pub fn compile(
         _ if bytes.is_empty() => return Err(LoadError::Empty),
         _ => return Err(LoadError::NotWasm),
     }
-    let compile = || sandbox::compile(spec.code, &bytes).map_err(|error| one_line(&error));
-    let bounds = Bounds { memory: limits::COMPILER_MEMORY, native: false, speaks: false };
-    let compiled = supervisor.isolated(Moment::Loading, bounds, deadline, compile).map_err(|error| match error {
-        IsolationError::Failed(why) => LoadError::Invalid(why),
-        IsolationError::TimedOut => LoadError::CompilerTooSlow,
-        why => LoadError::Compiler { why },
-    })?;
-    let engine = |error: wasmtime::Error| LoadError::Engine(format!("{error:#}"));
-    let sandbox = Sandbox::new(spec.code).map_err(engine)?;
+    sandbox::compile(spec.code, &bytes).map(Compiled).map_err(|error| LoadError::Invalid(one_line(&error)))
+}
+
+/// Loads what was compiled.
+pub fn load(code: Code, Compiled(bytes): &Compiled) -> Result<Unchecked, LoadError> {
+    let engine = |error: wasmtime::Error| LoadError::Engine(one_line(&error));
+    let sandbox = Sandbox::new(code).map_err(engine)?;
     // SAFETY: the bytes are the compiler's.
-    let component = unsafe { sandbox.load(&compiled) }.map_err(engine)?;
+    let component = unsafe { sandbox.load(bytes) }.map_err(engine)?;
     Ok(Unchecked { sandbox, component })
 }
 
 /// A built-in, which the build has compiled.
 pub fn built_in(compiled: &'static [u8]) -> Result<Unchecked, LoadError> {
-    let engine = |error: wasmtime::Error| LoadError::Engine(format!("{error:#}"));
+    let engine = |error: wasmtime::Error| LoadError::Engine(one_line(&error));
     let sandbox = Sandbox::new(Code::Pulley).map_err(engine)?;
     // SAFETY: the bytes are the build script's, and part of this binary.
     let component = unsafe { sandbox.load(compiled) }.map_err(engine)?;
     Ok(Unchecked { sandbox, component })
+}
+
+/// What a process may have that compiles.
+pub fn bounds(code: Code) -> Bounds {
+    Bounds { memory: limits::COMPILER_MEMORY, native: code == Code::Native }
+}
+
+/// What the end of such a process means.
+pub fn explain(error: IsolationError) -> LoadError {
+    match error {
+        IsolationError::Failed(why) => LoadError::Refused(why),
+        IsolationError::TimedOut => LoadError::CompilerTooSlow,
+        why => LoadError::Compiler { why },
+    }
 }
 
 /// Says what is wrong in the terms of the contract before the linker does in those of the component model.
@@ -176,14 +201,9 @@ pub fn check(Unchecked { sandbox, component }: &Unchecked, memory: u64) -> Resul
     Err(LoadError::NoHook(if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }))
 }
 
-/// Reads a regular file, and never more of it than a plugin may have.
-fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
-    // Asked before it is opened: to open a pipe that nobody writes to would wait for ever.
-    if !path.metadata().map_err(LoadError::Unreadable)?.is_file() {
-        return Err(LoadError::NotAFile);
-    }
+/// Reads a file, and never more of it than a plugin may have.
+fn read(file: File) -> Result<Vec<u8>, LoadError> {
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(LoadError::Unreadable)?;
     file.take(limits::PLUGIN_FILE + 1).read_to_end(&mut bytes).map_err(LoadError::Unreadable)?;
     if bytes.len() as u64 > limits::PLUGIN_FILE {
         return Err(LoadError::TooLarge);
@@ -218,7 +238,7 @@ fn is_other_version(interface: &str) -> bool {
 
 /// An error with its causes, on one line.
 fn one_line(error: &wasmtime::Error) -> String {
-    format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ")
+    printable(&format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]

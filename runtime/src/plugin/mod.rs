@@ -1,4 +1,4 @@
-//! Plugins: what is asked for, and whether it can be had. Nothing of a guest runs here.
+//! Plugins: what is asked for, and whether it can be had. Nothing of a guest runs here, and this process looks into none.
 
 mod built_in;
 mod inspect;
@@ -10,10 +10,15 @@ pub use load::LoadError;
 pub use spec::{PluginSpec, Sha256, Source};
 
 use crate::{
-    process::Supervisor,
+    process::{Moment, Supervisor},
     sandbox::{Code, Grants, Guest},
 };
-use std::time::{Duration, Instant};
+use load::{Compiled, Unchecked};
+use std::{
+    fs::File,
+    io::{Read as _, Seek as _},
+    time::{Duration, Instant},
+};
 
 /// A plugin that can be run.
 pub struct Plugin {
@@ -23,78 +28,104 @@ pub struct Plugin {
     pub grants: Grants,
     /// How long its hook may take, within the deadline of all hooks.
     pub timeout: Option<Duration>,
-    native: bool,
-    code: Loaded,
+    code: Code,
+    source: Loaded,
 }
 
+/// Where the compiled component is, which is loaded where it is run.
 enum Loaded {
-    /// Checked by the build. Loaded when it is run, so that the job does not wait for it.
+    /// In the wrapper itself: checked by the build.
     BuiltIn(&'static [u8]),
-    /// From outside, checked before the job starts.
-    Checked(Guest),
+    /// From outside, compiled and checked by another process. The file is in memory and has no name.
+    Compiled { file: File, before_start: bool, after_exit: bool },
 }
 
 impl Plugin {
-    /// Loads and checks what was asked for, by the deadline.
+    /// Compiles and checks what was asked for, by the deadline.
     pub fn load(spec: &PluginSpec, supervisor: &mut Supervisor, deadline: Instant) -> Result<Self, LoadError> {
-        let code = match &spec.source {
+        let source = match &spec.source {
             Source::BuiltIn { compiled, .. } => Loaded::BuiltIn(compiled),
             Source::File(path) => {
-                let unchecked = load::compile(path, spec, supervisor, deadline)?;
-                Loaded::Checked(load::check(&unchecked, spec.grants.memory)?)
+                let prepare = || load::open(path);
+                let work =
+                    |file: Result<File, LoadError>| compile_and_check(file, spec).map_err(|error| error.to_string());
+                let result = supervisor.isolated(Moment::Loading, load::bounds(spec.code), deadline, prepare, work);
+                let mut file = result.map_err(load::explain)?;
+                let mut hooks = [0; 2];
+                file.read_exact(&mut hooks).map_err(LoadError::Unreadable)?;
+                Loaded::Compiled { file, before_start: hooks[0] != 0, after_exit: hooks[1] != 0 }
             }
         };
-        Ok(Self {
-            name: spec.source.name(),
-            grants: spec.grants.clone(),
-            timeout: spec.timeout,
-            native: spec.code == Code::Native,
-            code,
-        })
+        let grants = spec.grants.clone();
+        Ok(Self { name: spec.source.name(), grants, timeout: spec.timeout, code: spec.code, source })
     }
 
     /// Whether it is machine code.
     pub fn is_native(&self) -> bool {
-        self.native
+        self.code == Code::Native
     }
 
-    /// Calls `run` with the guest.
-    pub async fn with_guest<T>(&self, run: impl AsyncFnOnce(&Guest) -> wasmtime::Result<T>) -> wasmtime::Result<T> {
-        match &self.code {
-            Loaded::Checked(guest) => run(guest).await,
-            Loaded::BuiltIn(compiled) => {
-                let load::Unchecked { sandbox, component } = load::built_in(compiled)?;
-                run(&sandbox.check(&component)?).await
-            }
-        }
+    /// What it is run from. This is read before a process gives up its files.
+    pub fn compiled(&self) -> std::io::Result<Option<Vec<u8>>> {
+        let Loaded::Compiled { file, .. } = &self.source else { return Ok(None) };
+        let (mut file, mut bytes) = (file, Vec::new());
+        file.seek(std::io::SeekFrom::Start(HOOKS))?;
+        file.read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    /// Loads it, from what [`Plugin::compiled`] has read, into this process.
+    pub fn guest(&self, compiled: Option<Vec<u8>>) -> wasmtime::Result<Guest> {
+        let unchecked = match (&self.source, compiled) {
+            (Loaded::BuiltIn(bytes), _) => load::built_in(bytes)?,
+            (Loaded::Compiled { .. }, bytes) => load::load(self.code, &Compiled(bytes.unwrap_or_default()))?,
+        };
+        unchecked.sandbox.check(&unchecked.component)
     }
 
     /// Whether it may have a before-start hook. A built-in has none so far.
     pub fn has_before_start(&self) -> bool {
-        matches!(&self.code, Loaded::Checked(guest) if guest.has_before_start())
+        matches!(self.source, Loaded::Compiled { before_start: true, .. })
     }
 
     /// Whether it may have an after-exit hook.
     pub fn has_after_exit(&self) -> bool {
-        match &self.code {
-            Loaded::Checked(guest) => guest.has_after_exit(),
-            Loaded::BuiltIn(_) => true,
-        }
+        matches!(self.source, Loaded::BuiltIn(_) | Loaded::Compiled { after_exit: true, .. })
     }
 }
 
-/// Loads the plugins. Those that could be are returned, and why the first one could not.
+/// How many bytes say which hooks there are, before the compiled component.
+const HOOKS: u64 = 2;
+
+/// In a process of its own: which hooks there are, a byte for each, and the compiled component.
+fn compile_and_check(file: Result<File, LoadError>, spec: &PluginSpec) -> Result<Vec<u8>, LoadError> {
+    let compiled = load::compile(file?, spec)?;
+    let unchecked: Unchecked = load::load(spec.code, &compiled)?;
+    let guest = load::check(&unchecked, spec.grants.memory)?;
+    let mut bytes = compiled.0;
+    bytes.splice(0..0, [guest.has_before_start(), guest.has_after_exit()].map(u8::from));
+    Ok(bytes)
+}
+
+/// Loads the plugins. Those that could be are returned, and why the first one could not. Each has an equal part of the time
+/// that is left, so that one that takes too long leaves the others theirs.
 pub fn load_all(specs: &[PluginSpec], supervisor: &mut Supervisor, deadline: Instant) -> (Vec<Plugin>, Option<String>) {
     let mut refused = None;
-    let plugins = specs.iter().filter_map(|spec| match Plugin::load(spec, supervisor, deadline) {
-        Ok(plugin) => Some(plugin),
-        Err(error) => {
-            let why = format!("plugin {} {error}", spec.source);
-            match &refused {
-                None => refused = Some(why),
-                Some(_) => tracing::error!("{why}"),
+    let mut left = u32::try_from(specs.len()).unwrap_or(u32::MAX);
+    let plugins = specs.iter().filter_map(|spec| {
+        let now = Instant::now();
+        let own_deadline = now + deadline.saturating_duration_since(now) / left;
+        left -= 1;
+        match Plugin::load(spec, supervisor, own_deadline) {
+            Ok(plugin) => Some(plugin),
+            Err(error) => {
+                let why = format!("plugin {} {error}", spec.source);
+                match &refused {
+                    None => refused = Some(why),
+                    Some(_) => tracing::error!("{why}"),
+                }
+                None
             }
-            None
         }
     });
     (plugins.collect(), refused)

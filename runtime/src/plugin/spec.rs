@@ -12,6 +12,7 @@
 use super::built_in;
 use crate::{
     cli::parse_duration,
+    report::printable,
     sandbox::{Code, Grants, limits},
 };
 use std::{
@@ -56,7 +57,12 @@ impl Source {
     pub fn name(&self) -> String {
         match self {
             Self::BuiltIn { name, .. } => (*name).to_owned(),
-            Self::File(path) => path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+            Self::File(path) => {
+                let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+                // It stands before a colon in each of its lines, where `wrapper` stands in those of the wrapper's own.
+                let name = name.replace([':', ' '], "_");
+                if name == "wrapper" { "wrapper.wasm".to_owned() } else { name }
+            }
         }
     }
 }
@@ -65,7 +71,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BuiltIn { name, .. } => f.write_str(name),
-            Self::File(path) => path.display().fmt(f),
+            Self::File(path) => f.write_str(&printable(&path.to_string_lossy())),
         }
     }
 }

@@ -18,7 +18,7 @@ const PR_MDWE_REFUSE_EXEC_GAIN: libc::c_ulong = 1;
 pub fn refuse_new_code() {
     // SAFETY: no pointers.
     match unsafe { libc::prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0_u64, 0_u64, 0_u64) } {
-        0 => tracing::debug!("hooks can make no memory executable: PR_SET_MDWE"),
+        0 => tracing::debug!("a plugin's process can make no memory executable: PR_SET_MDWE"),
         _ => tracing::debug!("PR_SET_MDWE cannot be had: {}", io::Error::last_os_error()),
     }
 }
@@ -36,11 +36,11 @@ pub fn confine_thread(native: bool) {
     // SAFETY: no pointers.
     unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
     match refuse_files() {
-        Ok(state) => tracing::debug!("hooks have no files: Landlock {state:?}"),
+        Ok(state) => tracing::debug!("a plugin's process has no files: Landlock {state:?}"),
         Err(error) => tracing::debug!("Landlock cannot be had: {error}"),
     }
     match refuse_system_calls(native) {
-        Ok(()) => tracing::debug!("hooks have {} system calls: seccomp", ALLOWED.len()),
+        Ok(()) => tracing::debug!("a plugin's process has {} system calls: seccomp", ALLOWED.len()),
         Err(error) => tracing::debug!("seccomp cannot be had: {error}"),
     }
 }

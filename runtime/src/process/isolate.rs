@@ -4,7 +4,7 @@
 //! run out of memory, overflow its stack, find a flaw in the compiler or take for ever: the init lives on, and with it the
 //! job's exit code.
 
-use super::{ExitStatus, harden, signal::Signal};
+use super::{ExitStatus, harden, signal::Signal, stderr::take_for_the_log};
 use std::{
     fs::{self, File},
     io::{self, Read as _, Seek as _, Write as _},
@@ -18,6 +18,9 @@ const FAILED: u8 = 1;
 /// The exit code of work that panicked; Rust's own.
 const PANICKED: u8 = 101;
 
+/// What is read of an error, in bytes.
+const LONGEST_ERROR: u64 = 64 << 10;
+
 /// What the work may have.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -25,8 +28,6 @@ pub struct Bounds {
     pub memory: u64,
     /// Whether it runs machine code that it has compiled.
     pub native: bool,
-    /// Whether it has something to say on stderr.
-    pub speaks: bool,
 }
 
 /// Why there is no result.
@@ -59,7 +60,13 @@ pub struct Isolated {
 
 impl Isolated {
     /// Starts it. This process must have one thread only.
-    pub fn start(bounds: Bounds, work: impl FnOnce() -> Result<Vec<u8>, String>) -> io::Result<Self> {
+    ///
+    /// What it needs files for comes first, in `prepare`: after that there are none for it.
+    pub fn start<T>(
+        bounds: Bounds,
+        prepare: impl FnOnce() -> T,
+        work: impl FnOnce(T) -> Result<Vec<u8>, String>,
+    ) -> io::Result<Self> {
         // SAFETY: the name is a C string; the descriptor is new and nobody else's.
         let mut output = unsafe {
             match libc::memfd_create(c"result".as_ptr(), libc::MFD_CLOEXEC) {
@@ -71,8 +78,13 @@ impl Isolated {
         match unsafe { libc::fork() } {
             -1 => Err(io::Error::last_os_error()),
             0 => {
-                confine(bounds);
-                let (code, bytes) = match catch_unwind(AssertUnwindSafe(work)) {
+                limit(bounds);
+                let confined = || {
+                    let prepared = prepare();
+                    confine(bounds);
+                    work(prepared)
+                };
+                let (code, bytes) = match catch_unwind(AssertUnwindSafe(confined)) {
                     Ok(Ok(bytes)) => (0, bytes),
                     Ok(Err(why)) => (FAILED, why.into_bytes()),
                     Err(_) => (PANICKED, Vec::new()),
@@ -86,20 +98,22 @@ impl Isolated {
     }
 
     /// What came of it, when its process has ended.
-    pub fn result(mut self, status: ExitStatus) -> Result<Vec<u8>, IsolationError> {
-        let mut bytes = Vec::new();
+    pub fn result(mut self, status: ExitStatus) -> Result<File, IsolationError> {
         self.output.rewind()?;
-        self.output.read_to_end(&mut bytes)?;
         match status {
-            ExitStatus::Exited(0) => Ok(bytes),
-            ExitStatus::Exited(FAILED) => Err(IsolationError::Failed(String::from_utf8_lossy(&bytes).into_owned())),
+            ExitStatus::Exited(0) => Ok(self.output),
+            ExitStatus::Exited(FAILED) => {
+                let mut bytes = Vec::new();
+                self.output.take(LONGEST_ERROR).read_to_end(&mut bytes)?;
+                Err(IsolationError::Failed(String::from_utf8_lossy(&bytes).into_owned()))
+            }
             other => Err(IsolationError::Died(other)),
         }
     }
 }
 
 /// In the child: bounds, and an end with the parent's. All signals are blocked still, so that only SIGKILL ends it.
-fn confine(bounds: Bounds) {
+fn limit(bounds: Bounds) {
     // The first to go where the pod's memory is short, rather than the job. Where there is no /proc, as chance has it.
     drop(fs::write("/proc/self/oom_score_adj", "1000"));
     // SAFETY: the pointers are to valid values for the duration of each call.
@@ -109,12 +123,13 @@ fn confine(bounds: Bounds) {
         libc::getrlimit(libc::RLIMIT_AS, &mut space);
         space.rlim_cur = space.rlim_cur.min(bounds.memory);
         libc::setrlimit(libc::RLIMIT_AS, &space);
-        if !bounds.speaks {
-            // What the runtime says of its own end is said better by the parent.
-            libc::close(libc::STDERR_FILENO);
-        }
     }
+    take_for_the_log();
     harden::refuse_core_dumps();
+}
+
+/// In the child: no way back to what the work does not need.
+fn confine(bounds: Bounds) {
     if !bounds.native {
         harden::refuse_new_code();
     }

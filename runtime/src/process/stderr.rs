@@ -3,7 +3,25 @@
 //! Stderr belongs to the job too, so it cannot be made non-blocking. A pipe whose reader has stopped would block a plain
 //! write for ever, and the pod with it. So each line asks first whether there is room.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::atomic::{AtomicI32, Ordering},
+};
+
+/// The descriptor that lines are written to.
+static DESCRIPTOR: AtomicI32 = AtomicI32::new(libc::STDERR_FILENO);
+
+/// Moves it to another number. What the runtime itself writes when it aborts, past the log and its format, goes nowhere then.
+pub(super) fn take_for_the_log() {
+    // SAFETY: no pointers. Where there is no descriptor to be had, all stays as it is.
+    unsafe {
+        let copy = libc::fcntl(libc::STDERR_FILENO, libc::F_DUPFD_CLOEXEC, 3);
+        if copy >= 0 {
+            DESCRIPTOR.store(copy, Ordering::Relaxed);
+            libc::close(libc::STDERR_FILENO);
+        }
+    }
+}
 
 /// How long one line may wait for a slow reader, in milliseconds. After that it is dropped, and so are the next ones
 /// until there is room again.
@@ -21,7 +39,7 @@ pub struct Stderr {
 
 impl Stderr {
     fn has_room(&mut self) -> bool {
-        let mut stderr = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+        let mut stderr = libc::pollfd { fd: DESCRIPTOR.load(Ordering::Relaxed), events: libc::POLLOUT, revents: 0 };
         let patience = if self.full { 0 } else { PATIENCE };
         // SAFETY: the pointer is to one valid pollfd for the duration of the call.
         self.full = unsafe { libc::poll(&mut stderr, 1, patience) } == 0;
@@ -41,7 +59,7 @@ impl Write for Stderr {
                 &cut
             };
             // SAFETY: the pointer and the length are those of a live slice. An error means a closed stderr.
-            unsafe { libc::write(libc::STDERR_FILENO, bytes.as_ptr().cast(), bytes.len()) };
+            unsafe { libc::write(DESCRIPTOR.load(Ordering::Relaxed), bytes.as_ptr().cast(), bytes.len()) };
         }
         Ok(line.len())
     }

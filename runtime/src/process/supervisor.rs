@@ -10,6 +10,7 @@ use super::{
 use crate::report::millis;
 use std::{
     ffi::OsString,
+    fs::File,
     io, process,
     time::{Duration, Instant},
 };
@@ -74,14 +75,17 @@ impl Supervisor {
     }
 
     /// Does work in a process of its own, waits for its result until the deadline, and reaps orphans meanwhile.
-    pub fn isolated(
+    ///
+    /// What it needs files for comes first, in `prepare`: after that there are none for it.
+    pub fn isolated<T>(
         &mut self,
         moment: Moment,
         bounds: Bounds,
         deadline: Instant,
-        work: impl FnOnce() -> Result<Vec<u8>, String>,
-    ) -> Result<Vec<u8>, IsolationError> {
-        let work = Isolated::start(bounds, work)?;
+        prepare: impl FnOnce() -> T,
+        work: impl FnOnce(T) -> Result<Vec<u8>, String>,
+    ) -> Result<File, IsolationError> {
+        let work = Isolated::start(bounds, prepare, work)?;
         let mut killed_for = None;
         loop {
             if let Some(Change::Ended(status)) = reap_all(Some(work.pid)) {

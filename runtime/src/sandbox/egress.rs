@@ -86,7 +86,8 @@ impl EgressPolicy {
 
     /// Whether a request may be sent, and to where.
     pub fn permits(&self, method: &Method, uri: &Uri) -> Result<Destination, Denied> {
-        if *method == Method::CONNECT {
+        // A server that does not look at case would take `connect` for it.
+        if method.as_str().eq_ignore_ascii_case("CONNECT") {
             return Err(Denied::Connect);
         }
         if uri.scheme() != Some(&Scheme::HTTP) {
@@ -228,7 +229,10 @@ mod tests {
             assert!(matches!(judge(&EgressPolicy::default(), uri), Err(Denied::Scheme(_))), "{uri}");
         }
         let uri = Uri::from_static("http://localhost:1/");
-        assert_eq!(EgressPolicy::default().permits(&Method::CONNECT, &uri), Err(Denied::Connect));
+        for method in ["CONNECT", "connect", "Connect"] {
+            let method = method.parse().unwrap();
+            assert_eq!(EgressPolicy::default().permits(&method, &uri), Err(Denied::Connect));
+        }
     }
 
     #[test]

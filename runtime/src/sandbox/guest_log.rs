@@ -17,6 +17,9 @@ use tokio::io::AsyncWrite;
 use tracing::Level;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
+/// What a line of log has around its text, in bytes: name, time and level, in JSON.
+const FRAME: usize = 100;
+
 /// The log of one run of a hook. Clones share its limit.
 #[derive(Clone, Debug)]
 pub struct GuestLog {
@@ -30,11 +33,14 @@ impl GuestLog {
         Self { plugin: plugin.into(), left: Arc::new(AtomicUsize::new(LOG_BYTES)) }
     }
 
-    /// Logs one line, unless the limit is reached. The host's remarks on what the guest does count too.
+    /// Logs one line, unless the limit is reached. The host's remarks on what the guest does have a limit of their own.
     pub fn line(&self, level: Level, text: &str) {
         let plugin = &*self.plugin;
-        // An empty line costs as well, or there would be no end to them.
-        let cost = text.len().min(LONGEST) + 1;
+        if level == Level::DEBUG && !tracing::enabled!(Level::DEBUG) {
+            return;
+        }
+        // What is around it in the log costs as well, or there would be no end to empty lines.
+        let cost = text.len().min(LONGEST) + FRAME;
         let left = self.left.load(Ordering::Relaxed);
         if left == 0 {
             return;

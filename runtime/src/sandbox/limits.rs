@@ -46,8 +46,8 @@ pub const PLUGIN_FILE: u64 = 128 << 20;
 pub const COMPILER_MEMORY: u64 = 1 << 30;
 
 /// Address space of the process that runs the hooks, beside a guest's own memory, in bytes. A run takes 20 MiB of it, and
-/// 64 for each linear memory's growth, of which most is never touched.
-pub const HOST_MEMORY: u64 = 1 << 30;
+/// 64 for each linear memory's growth, of which most is never touched; strings that a guest has the host keep take the rest.
+pub const HOST_MEMORY: u64 = 256 << 20;
 
 /// Between two ticks at which a spinning guest yields.
 pub const TICK: Duration = Duration::from_millis(10);

@@ -97,7 +97,7 @@ impl State {
         }
         Self {
             limiter: Limiter::new(grants.memory),
-            client: Client::new(EgressPolicy::new(grants.ports.clone()), log.clone()),
+            client: Client::new(EgressPolicy::new(grants.ports.clone()), GuestLog::new(plugin)),
             wasi: wasi.build(),
             job,
             log,

@@ -64,6 +64,7 @@ pub fn rows(folder: &Path) -> Vec<Row> {
         Row::new("an error that lies outside its memory", by_hand(folder, "lying", &lying), "cannot be run: "),
         Row::new("log lines without end", hostile("flood-log"), "log limit of 1024 KiB reached"),
         Row::new("a gigabyte to stdout", hostile("flood-stdout"), "log limit of 1024 KiB reached"),
+        Row::new("empty lines without end", hostile("flood-empty"), "log limit of 1024 KiB reached"),
         Row::new("a gigabyte to stderr", hostile("flood-stderr"), "log limit of 1024 KiB reached"),
         Row::new(
             "a log line that pretends to be two, with colours",
@@ -72,6 +73,12 @@ pub fn rows(folder: &Path) -> Vec<Row> {
         ),
         Row::new("bytes that are no text to stdout", hostile("print-bytes"), "bytes \u{fffd}\u{fffd}\\u{0} end"),
         Row::new("resources that are never given back", hostile("flood-handles"), "hostile: warning: failed in "),
+        Row::new(
+            "strings of 1 MiB that the host keeps",
+            hostile("flood-methods"),
+            "was killed by SIGABRT; it may have 320 MiB",
+        )
+        .memory(320),
         Row::new("header fields without end", hostile("flood-fields"), "total size of fields exceeds limit"),
         Row::new("randomness by the gigabyte", hostile("flood-random"), "cannot be run: "),
         Row::new("clocks, which it may have", hostile("clocks"), "clocks: monotonic true, wall true"),
