@@ -38,7 +38,8 @@ impl Running {
         let mut running = Self { init: child.id() as libc::pid_t, child, lines };
         let line = running.line();
         for _ in 0..above {
-            running.init = children(running.init)[0];
+            // A job that has no more to say may have ended by now, and the init with it.
+            running.init = children(running.init).first().copied().unwrap_or(running.init);
         }
         (running, line)
     }
