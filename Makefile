@@ -45,7 +45,7 @@ sandbox-table: build ## Try hostile guests and servers and a failing world; writ
 
 soak: export SOAK_SECONDS ?= 600
 soak: build ## Random signals at random times, for SOAK_SECONDS (600)
-	@scripts/test --test init random -- --nocapture
+	@scripts/test --test soak -- --nocapture
 
 fuzz: export FUZZ_SECONDS ?= 60
 fuzz: setup ## Fuzz what reads what others write, each target for FUZZ_SECONDS (60); the compiler of the day will do

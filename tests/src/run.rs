@@ -97,6 +97,21 @@ pub fn run_program<I: IntoIterator<Item: AsRef<OsStr>>>(program: impl AsRef<OsSt
     Run { command, input: Vec::new(), above: 0 }
 }
 
+/// A job without hooks, under a wrapper with these options that is process 1 of its own namespace or is not.
+pub fn init(options: &[&str], as_pid_1: bool, job: &[&str]) -> Run {
+    let run = run(["--plugin", "none"].iter().chain(options).chain(job));
+    if as_pid_1 { run.as_pid_1() } else { run }
+}
+
+/// The ways in which the wrapper can be an init: what to call it, its options, and whether it is process 1.
+pub const MODES: [(&str, &[&str], bool); 5] = [
+    ("plain", &[], false),
+    ("group", &["-g"], false),
+    ("subreaper", &["-s"], false),
+    ("PID 1", &[], true),
+    ("PID 1, group", &["-g"], true),
+];
+
 /// A run that is being prepared.
 #[derive(Debug)]
 pub struct Run {
@@ -188,15 +203,15 @@ impl Run {
     }
 
     /// Starts it and leaves it to the caller; a group of its own, so that a test can be sure to end all of it.
-    pub fn start(mut self) -> Child {
+    pub fn start(&mut self) -> Child {
         self.command.process_group(0);
         self.command.spawn().unwrap_or_else(|error| panic!("{:?}: {error}", self.command))
     }
 
     /// Runs it to its end.
     #[track_caller]
-    pub fn outcome(mut self) -> Outcome {
-        let input = std::mem::take(&mut self.input);
+    pub fn outcome(&mut self) -> Outcome {
+        let input = self.input.clone();
         let started = Instant::now();
         let mut child = self.start();
         if let Some(mut stdin) = child.stdin.take() {

@@ -24,7 +24,7 @@ pub struct Running {
 
 impl Running {
     /// Starts it, and waits for the job's first line.
-    pub fn start(run: Run) -> (Self, String) {
+    pub fn start(mut run: Run) -> (Self, String) {
         let above = run.above();
         let mut child = run.start();
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));

@@ -99,7 +99,7 @@ fn the_job_is_not_restricted() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     let file = file.to_str().unwrap();
-    let said = |run: Run| run.outcome().stdout;
+    let said = |mut run: Run| run.outcome().stdout;
     let direct = said(run_program("sh", ["-c", RIGHTS, file]));
     assert!(direct.ends_with("0\n"), "{direct}");
     // With a plugin that is compiled before, and one that runs before.
@@ -198,7 +198,7 @@ fn check_says_what_becomes_of_each_import() {
 fn a_closed_stdout_does_not_change_what_check_returns() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let outcome = run(["--check"]).with(|command| {
+    let mut outcome = run(["--check"]).with(|command| {
         command.stdout(writer);
     });
     let mut child = outcome.start();

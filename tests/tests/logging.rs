@@ -63,7 +63,7 @@ fn a_name_with_control_characters_is_escaped() {
 fn a_closed_stderr_changes_nothing() {
     own_network();
     let server = Server::start(15020, Answer::ok());
-    let outcome = run(["sh", "-c", "echo done; exit 3"]).with(|command| {
+    let mut outcome = run(["sh", "-c", "echo done; exit 3"]).with(|command| {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         command.stderr(writer);
@@ -80,7 +80,7 @@ fn a_refusal_is_not_held_up_by_a_full_stderr_either() {
     // SAFETY: no pointers; a page is the least that a pipe can be (fcntl(2)).
     assert_eq!(unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) }, 4096);
     writer.write_all(&[b'x'; 4096]).unwrap();
-    let run = run(["--no-such-option"]).with(|command| {
+    let mut run = run(["--no-such-option"]).with(|command| {
         command.stderr(Stdio::from(writer));
     });
     run.outcome().exits(125).within(Duration::from_secs(2));

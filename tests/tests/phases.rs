@@ -5,7 +5,11 @@ use std::{
     os::unix::process::CommandExt as _,
     process::Child,
 };
-use wrapper_tests::{HOSTILE, Run, run};
+use wrapper_tests::{
+    HOSTILE, Run,
+    guests::{MEMORY, hook},
+    run, wait_until,
+};
 
 const PROBE: &str = env!("CARGO_BIN_EXE_probe");
 
@@ -98,6 +102,26 @@ fn before_the_start_other_signals_are_kept_for_the_job() {
         let mut log = String::new();
         stderr.read_to_string(&mut log).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(0), "{log}");
+    }
+}
+
+#[test]
+fn while_a_plugin_is_compiled_who_is_asked_to_end_does_not_start_and_its_hook_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("large.wasm");
+    let core = format!("{MEMORY} (START (i32.const 0)) {}", "(func)".repeat(20_000));
+    std::fs::write(&file, hook(&core)).unwrap();
+    for signal in ASKS_TO_END {
+        let mut child = run(["--plugin", file.to_str().unwrap(), "echo", "started"]).start();
+        // The compiler is its first child.
+        let children = format!("/proc/{0}/task/{0}/children", child.id());
+        wait_until("the compiler", || std::fs::read_to_string(&children).is_ok_and(|list| !list.is_empty()));
+        send(&child, signal);
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let (code, said, log) = end(child, &mut stderr, String::new());
+        assert_eq!((code, said.as_str()), (Some(128 + signal), ""), "{log}");
+        assert!(log.contains(" came before its start"), "{log}");
+        assert!(log.contains("large: done in "), "the after-exit hook did not run: {log}");
     }
 }
 

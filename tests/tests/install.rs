@@ -1,0 +1,64 @@
+//! `--install`: the wrapper puts a copy of itself where it is told to, whole or not at all.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Command, Stdio},
+};
+use wrapper_tests::{Outcome, run, wrapper};
+
+#[test]
+fn it_installs_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wrapper");
+    let install = |path: &Path, more: &[&str]| -> Outcome {
+        run(["--install", path.to_str().unwrap()].iter().chain(more)).outcome()
+    };
+    install(&path, &[]).exits(0);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o755);
+    assert!(fs::read(&path).unwrap() == fs::read(wrapper()).unwrap());
+    // Over another wrapper, and while that runs.
+    let mut running = Command::new(&path).args(["--plugin", "none", "sleep", "61"]).spawn().unwrap();
+    install(&path, &[]).exits(0);
+    // SAFETY: no pointers; the child is not waited for yet.
+    unsafe { libc::kill(running.id() as libc::pid_t, libc::SIGTERM) };
+    running.wait().unwrap();
+
+    let other = folder.path().join("precious");
+    fs::write(&other, "data").unwrap();
+    install(&other, &[]).exits(125).says("precious is there already and is not a wrapper; remove it, or say --force");
+    assert_eq!(fs::read(&other).unwrap(), b"data");
+    install(&other, &["--force"]).exits(0);
+    assert!(fs::read(&other).unwrap() == fs::read(&path).unwrap());
+    install(folder.path(), &[]).exits(125).says("is a folder; name the file, such as ");
+    install(&folder.path().join("no/such/folder/wrapper"), &[]).exits(125).says("No such file or directory");
+    install(Path::new("/proc/wrapper"), &[]).exits(125);
+    // What is no file is not read: a pipe would wait for a writer.
+    install(Path::new("/dev/zero"), &[]).exits(125).says("is not a wrapper");
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink("nowhere", &link).unwrap();
+    install(&link, &[]).exits(125).says("is not a wrapper");
+    fs::remove_file(&link).unwrap();
+    install(&path, &["true"]).exits(125).says("cannot be used with");
+    // Whole or not at all: nothing else is left in the folder.
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn a_disk_without_room_for_a_copy_keeps_what_was_there() {
+    let script = "mount -t tmpfs -o size=1m none \"$1\" && cp /bin/true \"$1/wrapper\" && exec \"$0\" --install \"$1/wrapper\" --force";
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = run([""; 0])
+        .with(|command| {
+            let mut shell = Command::new("unshare");
+            shell
+                .args(["--mount", "sh", "-c", &format!("{script} || {{ ls \"$1\"; exit 9; }}")])
+                .arg(wrapper())
+                .arg(folder.path());
+            shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            *command = shell;
+        })
+        .outcome();
+    outcome.exits(125).says("No space left on device");
+}
