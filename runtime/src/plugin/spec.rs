@@ -157,8 +157,10 @@ fn parse_source(text: &str) -> Result<Source, String> {
 }
 
 fn parse_memory(text: &str) -> Result<u64, String> {
-    match parse_size::parse_size(text) {
-        Ok(bytes) if bytes > 0 => Ok(bytes),
+    match text.parse::<bytesize::ByteSize>() {
+        // What 32-bit WebAssembly can address.
+        Ok(size) if size > bytesize::ByteSize::gib(4) => Err(format!("'{text}' is more than a guest can use, 4GiB")),
+        Ok(size) if size.as_u64() > 0 => Ok(size.as_u64()),
         _ => Err(format!("'{text}' is not a size; write it as 64MiB")),
     }
 }
@@ -207,6 +209,8 @@ mod tests {
                 "'colour' is not a key of a plugin; there are timeout, port, env, memory, sha256, native",
             ),
             ("echo,memory=lots", "'lots' is not a size; write it as 64MiB"),
+            ("echo,memory=-1", "'-1' is not a size; write it as 64MiB"),
+            ("echo,memory=5GiB", "'5GiB' is more than a guest can use, 4GiB"),
             ("echo,native=true", "native= is for files; 'echo' is part of the wrapper"),
             ("/a.wasm,native=yes", "'native=yes' is neither native=true nor native=false"),
             ("echo,env=", "'env=' names no variable; write env=NAME"),

@@ -74,14 +74,16 @@ impl FromStr for Signal {
         let upper = text.to_ascii_uppercase();
         let name = upper.strip_prefix("SIG").unwrap_or(&upper);
         let number = match name.strip_prefix("RTMIN+") {
-            Some(offset) => offset.parse().ok().and_then(|offset: i32| offset.checked_add(libc::SIGRTMIN())),
+            Some(offset) => offset.parse().ok().and_then(|offset: u8| libc::SIGRTMIN().checked_add(offset.into())),
             None if name == "RTMIN" => Some(libc::SIGRTMIN()),
             None => match NAMES.iter().position(|known| *known == name) {
                 Some(position) => i32::try_from(position + 1).ok(),
                 None => text.parse().ok(),
             },
         };
-        number.and_then(Self::new).ok_or_else(|| format!("'{text}' is not a signal; write SIGTERM, TERM or 15"))
+        // Those between have no name, as they are the C library's own (nptl(7)).
+        let named = number.and_then(Self::new).filter(|signal| signal.0 < 32 || signal.0 >= libc::SIGRTMIN());
+        named.ok_or_else(|| format!("'{text}' is not a signal; write SIGTERM, TERM or 15"))
     }
 }
 
@@ -104,7 +106,7 @@ mod tests {
         for text in ["SIGTERM", "TERM", "sigterm", "term", "15"] {
             assert_eq!(text.parse(), Ok(Signal::TERM), "{text}");
         }
-        for text in ["", "0", "65", "-1", "SIG", "SIGNONE", "15 ", "RTMIN+31"] {
+        for text in ["", "0", "65", "-1", "SIG", "SIGNONE", "15 ", "33", "RTMIN+31", "RTMIN+-1"] {
             assert!(text.parse::<Signal>().is_err(), "{text}");
         }
     }
