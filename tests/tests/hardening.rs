@@ -1,6 +1,6 @@
 //! Defence around the sandbox: what the process has that runs a hook, and that neither the wrapper nor the job lacks anything.
 
-use std::{fs, io::Read as _};
+use std::{fs, io::Read as _, path::Path};
 use wrapper_tests::{HOSTILE, Run, Running, run, run_program, wait_until};
 
 /// A job that says what the kernel lets it do.
@@ -205,4 +205,26 @@ fn a_closed_stdout_does_not_change_what_check_returns() {
     let mut log = String::new();
     child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0), "{log}");
+}
+
+#[test]
+fn no_deadline_is_on_a_clock_that_can_be_set() {
+    // Setting it is not for a test, so this looks where it is read: for the start of the job, which a hook is told.
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../runtime/src")];
+    let mut readers = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let reads = ["SystemTime::now", "CLOCK_REALTIME", "libc::time(", "gettimeofday("];
+            if reads.iter().any(|read| text.contains(read)) {
+                readers.push(path.file_name().unwrap().to_owned());
+            }
+        }
+    }
+    assert_eq!(readers, ["spawn.rs"]);
 }
