@@ -81,7 +81,8 @@ fn follow(variable: &str) -> Result<(), String> {
             show(Request::get(1, "/").header(name, &value.replace("CRLF", "\r\n")).send());
         }
         "timeout" => show(request("GET", rest).timeout(Duration::from_millis(200)).send()),
-        "fetch" => wasi::fetch(rest),
+        "fetch" => wasi::fetch(&rest.replace("CRLF", "\r\n")),
+        "fetch-with-two-lengths" => wasi::fetch_with_two_lengths(rest),
         "field" => wasi::field(rest),
         _ => return Err(format!("no such instruction: {instruction}")),
     }

@@ -124,13 +124,28 @@ pub fn get(port: &str) -> Result<http::FutureIncomingResponse, http::ErrorCode> 
 
 /// `URL`: a GET over `wasi:http`.
 pub fn fetch(url: &str) {
-    match try_fetch(url) {
+    show(try_fetch(url, http::Fields::new()));
+}
+
+/// The same with two lengths for a body that there is not.
+pub fn fetch_with_two_lengths(url: &str) {
+    let fields = http::Fields::new();
+    for length in ["0", "5"] {
+        if let Err(error) = fields.append("content-length", length.as_bytes()) {
+            return log::info!("field: {error:?}");
+        }
+    }
+    show(try_fetch(url, fields));
+}
+
+fn show(result: Result<(u16, Vec<u8>), http::ErrorCode>) {
+    match result {
         Ok((status, body)) => log::info!("fetched {status}, {} bytes", body.len()),
         Err(error) => log::info!("fetch failed: {error:?}"),
     }
 }
 
-fn try_fetch(url: &str) -> Result<(u16, Vec<u8>), http::ErrorCode> {
+fn try_fetch(url: &str, fields: http::Fields) -> Result<(u16, Vec<u8>), http::ErrorCode> {
     let internal = |what: &str| http::ErrorCode::InternalError(Some(what.to_owned()));
     let (scheme, rest) = url.split_once("://").ok_or_else(|| internal("no scheme"))?;
     let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
@@ -139,7 +154,7 @@ fn try_fetch(url: &str) -> Result<(u16, Vec<u8>), http::ErrorCode> {
         "https" => http::Scheme::Https,
         other => http::Scheme::Other(other.to_owned()),
     };
-    let request = http::OutgoingRequest::new(http::Fields::new());
+    let request = http::OutgoingRequest::new(fields);
     request.set_scheme(Some(&scheme)).map_err(|()| internal("scheme"))?;
     request.set_authority(Some(authority)).map_err(|()| internal("authority"))?;
     request.set_path_with_query(Some(path)).map_err(|()| internal("path"))?;

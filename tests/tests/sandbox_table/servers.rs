@@ -138,6 +138,12 @@ pub fn rows() -> Vec<Row> {
             hostile(&format!("get {good} http://evil.example/")),
             "is not a path; it begins with '/'",
         ),
+        Row::new("a line break in a host", fetch(&format!("localhost:{good}CRLFX: y")), "fetch failed: "),
+        Row::new(
+            "two lengths of its own, past the SDK",
+            hostile(&format!("fetch-with-two-lengths http://localhost:{good}/")),
+            "field: HeaderError::InvalidSyntax",
+        ),
         Row::new("a line break in a method", hostile(&format!("method GETCRLF {good} /")), "is not a method"),
         Row::new(
             "the method CONNECT",
