@@ -25,7 +25,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             std::process::exit(1);
         });
 
-    let engine = engine::engine(engine::Code::Pulley)?;
+    let build = format!("wrapper {} with wasmtime {}", env!("CARGO_PKG_VERSION"), wasmtime_version()?);
+    println!("cargo::rustc-env=WRAPPER_BUILD={build}");
+    let engine = engine::engine(engine::Code::Pulley.target(), &build)?;
     let mut table = String::from("&[");
     for (name, component) in BUILT_INS.iter().zip(components) {
         let compiled = out_dir.join(name).with_extension("cwasm");
@@ -34,4 +36,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     fs::write(out_dir.join("built_ins.rs"), table + "]")?;
     Ok(())
+}
+
+/// The engine's version, as the lock file has it.
+fn wasmtime_version() -> Result<String, Box<dyn Error>> {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock");
+    println!("cargo::rerun-if-changed={file}");
+    let lock = fs::read_to_string(file)?;
+    let entry = lock.split_once("name = \"wasmtime\"\nversion = \"").ok_or("wasmtime is not in Cargo.lock")?.1;
+    Ok(entry.split('"').next().unwrap_or_default().to_owned())
 }

@@ -27,7 +27,7 @@ pub fn check(specs: &[PluginSpec], supervisor: &mut Supervisor, timeout: Duratio
             Source::File(path) => Some(load::open(path)),
         };
         let work = |file| Ok(Inspection::of(spec, file).told(format));
-        let told = supervisor.isolated(Moment::Loading, load::bounds(spec.code), deadline, prepare, work);
+        let told = supervisor.isolated(Moment::Loading, load::bounds(spec), deadline, prepare, work);
         let told = told.and_then(|mut file| {
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes)?;
@@ -60,7 +60,7 @@ impl Inspection {
             (Source::File(_), file) => file
                 .unwrap_or(Err(LoadError::NotAFile))
                 .and_then(|file| load::compile(file, spec))
-                .and_then(|compiled| load::load(spec.code, &compiled)),
+                .and_then(|compiled| load::load(&compiled)),
         };
         let imports = unchecked.as_ref().map_or_else(|_| Vec::new(), imports);
         let guest = unchecked.and_then(|unchecked| load::check(&unchecked, spec.grants.memory));

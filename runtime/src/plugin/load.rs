@@ -3,7 +3,7 @@
 use super::spec::{PluginSpec, Sha256};
 use crate::process::{Bounds, IsolationError};
 use crate::report::{os_words, printable, size};
-use crate::sandbox::{self, Code, Guest, Sandbox, bindings::wrapper::hook::types::ExitStatus, limits};
+use crate::sandbox::{BUILD, Code, Guest, Sandbox, bindings::wrapper::hook::types::ExitStatus, limits};
 use sha2::Digest as _;
 use std::{
     fs::File,
@@ -11,7 +11,7 @@ use std::{
     path::Path,
 };
 use wasmtime::{
-    Engine,
+    Engine, Precompiled,
     component::{
         Component,
         types::{Component as ComponentType, ComponentItem},
@@ -24,6 +24,9 @@ const CONTRACT: &str = "wrapper:hook@0.1";
 /// A page of WebAssembly's memory, in bytes.
 /// <https://webassembly.github.io/spec/core/exec/runtime.html#page-size>
 const PAGE: u64 = 64 << 10;
+
+/// How a compiled plugin is made.
+const COMPILE: &str = "`wrapper-plugin compile PLUGIN.wasm -o PLUGIN.cwasm`";
 
 /// Why a plugin cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +57,15 @@ pub enum LoadError {
     /// A module that has not been made a component.
     #[error("is a core WebAssembly module, not a component; make it one with `wasm-tools component new`")]
     CoreModule,
+    /// A .cwasm that is none.
+    #[error("is not a compiled plugin; make one with {COMPILE}")]
+    NotCompiled,
+    /// A .cwasm for another wrapper or another CPU.
+    #[error("was not compiled for {BUILD} on this CPU ({0}); compile it again: {COMPILE}")]
+    OtherBuild(String),
+    /// This build takes compiled plugins only.
+    #[error("cannot be compiled, as this wrapper is the slim one; compile it beforehand: {COMPILE}")]
+    NoCompiler,
     /// WebAssembly with a fault in it, such as a missing end.
     #[error("is not a valid component: {0}")]
     Invalid(String),
@@ -104,7 +116,12 @@ pub struct Unchecked {
 }
 
 /// A component, compiled.
-pub struct Compiled(pub Vec<u8>);
+pub struct Compiled {
+    /// What to.
+    pub code: Code,
+    /// What came out of it.
+    pub bytes: Vec<u8>,
+}
 
 /// Opens a plugin's file. A pipe or a device is none: it might never end.
 pub fn open(path: &Path) -> Result<File, LoadError> {
@@ -119,7 +136,8 @@ pub fn open(path: &Path) -> Result<File, LoadError> {
     File::open(path).map_err(LoadError::Unreadable)
 }
 
-/// Reads and compiles a component. This is for a process of its own: it takes time and memory as the file would have it.
+/// Reads a plugin's file, and compiles it where that has not been done. This is for a process of its own: it takes time and
+/// memory as the file would have it.
 pub fn compile(file: File, spec: &PluginSpec) -> Result<Compiled, LoadError> {
     let bytes = read(file)?;
     if let Some(expected) = spec.sha256 {
@@ -128,23 +146,59 @@ pub fn compile(file: File, spec: &PluginSpec) -> Result<Compiled, LoadError> {
             return Err(LoadError::OtherDigest { found, expected });
         }
     }
-    // https://webassembly.github.io/spec/core/binary/modules.html: magic, version; a component has its layer after that.
-    match bytes.get(..8) {
-        Some(b"\0asm\x01\0\0\0") => return Err(LoadError::CoreModule),
-        Some([0, b'a', b's', b'm', ..]) => {}
-        _ if bytes.is_empty() => return Err(LoadError::Empty),
-        _ => return Err(LoadError::NotWasm),
+    if !spec.source.is_compiled() {
+        is_component(&bytes)?;
+        return compile_component(&bytes, spec.code);
     }
-    sandbox::compile(spec.code, &bytes).map(Compiled).map_err(|error| LoadError::Invalid(one_line(&error)))
+    match Engine::detect_precompiled(&bytes) {
+        Some(Precompiled::Component) => Ok(Compiled { code: Code::of(&bytes), bytes }),
+        _ if bytes.is_empty() => Err(LoadError::Empty),
+        _ => Err(LoadError::NotCompiled),
+    }
 }
 
-/// Loads what was compiled.
-pub fn load(code: Code, Compiled(bytes): &Compiled) -> Result<Unchecked, LoadError> {
-    let engine = |error: wasmtime::Error| LoadError::Engine(one_line(&error));
-    let sandbox = Sandbox::new(code).map_err(engine)?;
-    // SAFETY: the bytes are the compiler's.
-    let component = unsafe { sandbox.load(bytes) }.map_err(engine)?;
-    Ok(Unchecked { sandbox, component })
+#[cfg(feature = "compiler")]
+fn compile_component(bytes: &[u8], code: Code) -> Result<Compiled, LoadError> {
+    let compiled = crate::sandbox::compile(code.target(), bytes).map_err(|error| LoadError::Invalid(one_line(&error)))?;
+    Ok(Compiled { code, bytes: compiled })
+}
+
+#[cfg(not(feature = "compiler"))]
+fn compile_component(_: &[u8], _: Code) -> Result<Compiled, LoadError> {
+    Err(LoadError::NoCompiler)
+}
+
+/// Compiles a plugin for a target, and checks it as [`check`] does: for `wrapper-plugin`, which has no other work to do.
+#[cfg(feature = "compiler")]
+pub fn compile_ahead_of_time(path: &Path, target: &str) -> Result<Vec<u8>, LoadError> {
+    let bytes = read(open(path)?)?;
+    is_component(&bytes)?;
+    let pulley = compile_component(&bytes, Code::Pulley)?;
+    check(&load(&pulley)?, u64::MAX)?;
+    if target == "pulley64" {
+        return Ok(pulley.bytes);
+    }
+    crate::sandbox::compile(Some(target), &bytes).map_err(|error| LoadError::Invalid(one_line(&error)))
+}
+
+/// Says what a file is that is no component.
+fn is_component(bytes: &[u8]) -> Result<(), LoadError> {
+    // https://webassembly.github.io/spec/core/binary/modules.html: magic, version; a component has its layer after that.
+    match bytes.get(..8) {
+        Some(b"\0asm\x01\0\0\0") => Err(LoadError::CoreModule),
+        Some([0, b'a', b's', b'm', ..]) => Ok(()),
+        _ if bytes.is_empty() => Err(LoadError::Empty),
+        _ => Err(LoadError::NotWasm),
+    }
+}
+
+/// Loads what was compiled, here or in an image build.
+pub fn load(compiled: &Compiled) -> Result<Unchecked, LoadError> {
+    let sandbox = Sandbox::new(compiled.code).map_err(|error| LoadError::Engine(one_line(&error)))?;
+    // SAFETY: the bytes are the compiler's. Who puts a .cwasm into the image vouches for it, as for every other program
+    // there; it is marked with the build that made it, and another's is refused.
+    let component = unsafe { sandbox.load(&compiled.bytes) };
+    Ok(Unchecked { component: component.map_err(|error| LoadError::OtherBuild(one_line(&error)))?, sandbox })
 }
 
 /// A built-in, which the build has compiled.
@@ -156,9 +210,9 @@ pub fn built_in(compiled: &'static [u8]) -> Result<Unchecked, LoadError> {
     Ok(Unchecked { sandbox, component })
 }
 
-/// What a process may have that compiles.
-pub fn bounds(code: Code) -> Bounds {
-    Bounds { memory: limits::COMPILER_MEMORY, native: code == Code::Native }
+/// What a process may have that compiles and loads a plugin. What was compiled before may be machine code.
+pub fn bounds(spec: &PluginSpec) -> Bounds {
+    Bounds { memory: limits::COMPILER_MEMORY, native: spec.code == Code::Native || spec.source.is_compiled() }
 }
 
 /// What the end of such a process means.

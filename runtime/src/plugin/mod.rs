@@ -7,13 +7,15 @@ mod spec;
 
 pub use inspect::check;
 pub use load::LoadError;
+#[cfg(feature = "compiler")]
+pub use load::compile_ahead_of_time;
 pub use spec::{PluginSpec, Sha256, Source};
 
 use crate::{
     process::{Moment, Supervisor},
     sandbox::{Code, Grants, Guest},
 };
-use load::{Compiled, Unchecked};
+use load::Compiled;
 use std::{
     fs::File,
     io::{Read as _, Seek as _},
@@ -28,7 +30,6 @@ pub struct Plugin {
     pub grants: Grants,
     /// How long its hook may take, within the deadline of all hooks.
     pub timeout: Option<Duration>,
-    code: Code,
     source: Loaded,
 }
 
@@ -37,7 +38,7 @@ enum Loaded {
     /// In the wrapper itself: checked by the build.
     BuiltIn(&'static [u8]),
     /// From outside, compiled and checked by another process. The file is in memory and has no name.
-    Compiled { file: File, before_start: bool, after_exit: bool },
+    Compiled { file: File, code: Code, before_start: bool, after_exit: bool },
 }
 
 impl Plugin {
@@ -49,27 +50,29 @@ impl Plugin {
                 let prepare = || load::open(path);
                 let work =
                     |file: Result<File, LoadError>| compile_and_check(file, spec).map_err(|error| error.to_string());
-                let result = supervisor.isolated(Moment::Loading, load::bounds(spec.code), deadline, prepare, work);
+                let result = supervisor.isolated(Moment::Loading, load::bounds(spec), deadline, prepare, work);
                 let mut file = result.map_err(load::explain)?;
-                let mut hooks = [0; 2];
-                file.read_exact(&mut hooks).map_err(LoadError::Unreadable)?;
-                Loaded::Compiled { file, before_start: hooks[0] != 0, after_exit: hooks[1] != 0 }
+                let mut facts = [0; FACTS as usize];
+                file.read_exact(&mut facts).map_err(LoadError::Unreadable)?;
+                let [before_start, after_exit, native] = facts.map(|fact| fact != 0);
+                let code = if native { Code::Native } else { Code::Pulley };
+                Loaded::Compiled { file, code, before_start, after_exit }
             }
         };
         let grants = spec.grants.clone();
-        Ok(Self { name: spec.source.name(), grants, timeout: spec.timeout, code: spec.code, source })
+        Ok(Self { name: spec.source.name(), grants, timeout: spec.timeout, source })
     }
 
     /// Whether it is machine code.
     pub fn is_native(&self) -> bool {
-        self.code == Code::Native
+        matches!(self.source, Loaded::Compiled { code: Code::Native, .. })
     }
 
     /// What it is run from. This is read before a process gives up its files.
     pub fn compiled(&self) -> std::io::Result<Option<Vec<u8>>> {
         let Loaded::Compiled { file, .. } = &self.source else { return Ok(None) };
         let (mut file, mut bytes) = (file, Vec::new());
-        file.seek(std::io::SeekFrom::Start(HOOKS))?;
+        file.seek(std::io::SeekFrom::Start(FACTS))?;
         file.read_to_end(&mut bytes)?;
         Ok(Some(bytes))
     }
@@ -78,7 +81,9 @@ impl Plugin {
     pub fn guest(&self, compiled: Option<Vec<u8>>) -> wasmtime::Result<Guest> {
         let unchecked = match (&self.source, compiled) {
             (Loaded::BuiltIn(bytes), _) => load::built_in(bytes)?,
-            (Loaded::Compiled { .. }, bytes) => load::load(self.code, &Compiled(bytes.unwrap_or_default()))?,
+            (Loaded::Compiled { code, .. }, bytes) => {
+                load::load(&Compiled { code: *code, bytes: bytes.unwrap_or_default() })?
+            }
         };
         unchecked.sandbox.check(&unchecked.component)
     }
@@ -94,16 +99,17 @@ impl Plugin {
     }
 }
 
-/// How many bytes say which hooks there are, before the compiled component.
-const HOOKS: u64 = 2;
+/// How many bytes before the compiled component say what it is.
+const FACTS: u64 = 3;
 
-/// In a process of its own: which hooks there are, a byte for each, and the compiled component.
+/// In a process of its own: a byte each for a before-start hook, an after-exit hook and machine code, and the compiled
+/// component.
 fn compile_and_check(file: Result<File, LoadError>, spec: &PluginSpec) -> Result<Vec<u8>, LoadError> {
     let compiled = load::compile(file?, spec)?;
-    let unchecked: Unchecked = load::load(spec.code, &compiled)?;
-    let guest = load::check(&unchecked, spec.grants.memory)?;
-    let mut bytes = compiled.0;
-    bytes.splice(0..0, [guest.has_before_start(), guest.has_after_exit()].map(u8::from));
+    let guest = load::check(&load::load(&compiled)?, spec.grants.memory)?;
+    let facts = [guest.has_before_start(), guest.has_after_exit(), compiled.code == Code::Native];
+    let mut bytes = compiled.bytes;
+    bytes.splice(0..0, facts.map(u8::from));
     Ok(bytes)
 }
 

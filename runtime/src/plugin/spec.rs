@@ -53,6 +53,11 @@ pub enum Source {
 }
 
 impl Source {
+    /// Whether it was compiled ahead of time.
+    pub fn is_compiled(&self) -> bool {
+        matches!(self, Self::File(path) if path.extension().is_some_and(|ending| ending == "cwasm"))
+    }
+
     /// The name that its log lines have: a file's without folder and ending.
     pub fn name(&self) -> String {
         match self {
@@ -150,10 +155,13 @@ fn parse_source(text: &str) -> Result<Source, String> {
     if let Some((name, compiled)) = built_in::find(text) {
         return Ok(Source::BuiltIn { name, compiled });
     }
-    if text.contains('/') || Path::new(text).extension().is_some_and(|ending| ending == "wasm") {
+    if text.contains('/') || Path::new(text).extension().is_some_and(|ending| ending == "wasm" || ending == "cwasm") {
         return Ok(Source::File(text.into()));
     }
-    Err(format!("'{text}' is neither a built-in plugin ({}) nor a path to a .wasm file", built_in::names().join(", ")))
+    Err(format!(
+        "'{text}' is neither a built-in plugin ({}) nor a path to a .wasm or .cwasm file",
+        built_in::names().join(", ")
+    ))
 }
 
 fn parse_memory(text: &str) -> Result<u64, String> {
@@ -199,8 +207,11 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_named() {
         for (text, error) in [
-            ("istio-qit", "'istio-qit' is neither a built-in plugin (echo, istio-quit) nor a path to a .wasm file"),
-            ("", "'' is neither a built-in plugin (echo, istio-quit) nor a path to a .wasm file"),
+            (
+                "istio-qit",
+                "'istio-qit' is neither a built-in plugin (echo, istio-quit) nor a path to a .wasm or .cwasm file",
+            ),
+            ("", "'' is neither a built-in plugin (echo, istio-quit) nor a path to a .wasm or .cwasm file"),
             ("echo,port", "'port' is not KEY=VALUE"),
             ("echo,port=0", "'0' is not a port; write a number from 1 to 65535"),
             ("echo,port=65536", "'65536' is not a port; write a number from 1 to 65535"),

@@ -2,7 +2,7 @@
 //!
 //! What was compiled under another configuration is refused when it is loaded, so there is this one function.
 
-use wasmtime::{Config, Engine, Result};
+use wasmtime::{Config, Engine, ModuleVersionStrategy, Result};
 
 /// What guests are compiled to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,13 +21,36 @@ const WASM_STACK: usize = 256 << 10;
 /// The stack that a guest and the host's functions it calls share, in bytes. Must exceed [`WASM_STACK`].
 const ASYNC_STACK: usize = 512 << 10;
 
-/// The engine that compiles and runs every guest.
-pub fn engine(code: Code) -> Result<Engine> {
+/// From wasmtime-environ's `obj` module.
+const EF_WASMTIME_PULLEY64: u8 = 1 << 3;
+
+impl Code {
+    /// What compiled bytes are: wasmtime marks Pulley's in the flags of their ELF header (elf(5), `e_flags`).
+    pub fn of(compiled: &[u8]) -> Self {
+        match compiled.get(48) {
+            Some(flags) if flags & EF_WASMTIME_PULLEY64 != 0 => Self::Pulley,
+            _ => Self::Native,
+        }
+    }
+
+    /// The target to compile for; none means this very CPU.
+    pub fn target(self) -> Option<&'static str> {
+        match self {
+            Self::Pulley => Some("pulley64"),
+            Self::Native => None,
+        }
+    }
+}
+
+/// The engine that compiles for a target and runs what was compiled. `build` is what compiled bytes are marked with: they
+/// are trusted, so only the very same build may load them.
+pub fn engine(target: Option<&str>, build: &str) -> Result<Engine> {
     let mut config = Config::new();
-    if code == Code::Pulley {
-        config.target("pulley64")?;
+    if let Some(target) = target {
+        config.target(target)?;
     }
     config
+        .module_version(ModuleVersionStrategy::Custom(build.to_owned()))?
         // A spinning guest yields at every tick of the epoch, so that its deadline can be seen.
         .epoch_interruption(true)
         .concurrency_support(false)

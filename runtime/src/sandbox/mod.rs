@@ -28,9 +28,13 @@ use wasmtime::{
     component::{Component, HasSelf, InstancePre, Linker},
 };
 
-/// Compiles a component, for [`Sandbox::load`].
-pub fn compile(code: Code, component: &[u8]) -> Result<Vec<u8>> {
-    engine::engine(code)?.precompile_component(component)
+/// What plugins compiled by this build are marked with: its own version and the engine's.
+pub const BUILD: &str = env!("WRAPPER_BUILD");
+
+/// Compiles a component, for [`Sandbox::load`]. No target means this very CPU.
+#[cfg(feature = "compiler")]
+pub fn compile(target: Option<&str>, component: &[u8]) -> Result<Vec<u8>> {
+    engine::engine(target, BUILD)?.precompile_component(component)
 }
 
 /// An engine, and everything that a guest may import.
@@ -42,7 +46,7 @@ pub struct Sandbox {
 impl Sandbox {
     /// Makes the engine and fills the linker. Fails only where the system has no memory for it.
     pub fn new(code: Code) -> Result<Self> {
-        let engine = engine::engine(code)?;
+        let engine = engine::engine(code.target(), BUILD)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
