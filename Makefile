@@ -17,12 +17,17 @@ help: ## Say what there is
 setup: ## Install what a build lacks: a Rust compiler for WebAssembly
 	@scripts/setup wasm
 
-build: setup ## Leave the binary and the plugins in target/dist
-	$(CARGO) build --release --locked --package wrapper
+# One at a time: two packages in one build would share the features of both.
+build: setup ## Leave the binaries and the plugins in target/dist
 	@mkdir -p $(DIST)/plugins
+	$(CARGO) build --release --locked --package wrapper --no-default-features
+	@cp target/$(HOST)/release/wrapper $(DIST)/wrapper-slim
+	$(CARGO) build --release --locked --package wrapper
 	@cp target/$(HOST)/release/wrapper $(DIST)/wrapper
+	$(CARGO) build --release --locked --package wrapper-plugin
+	@cp target/$(HOST)/release/wrapper-plugin $(DIST)/wrapper-plugin
 	@cp $(PLUGINS:%=target/guests/components/plugin/%.wasm) $(DIST)/plugins/
-	@ls -l $(DIST)/wrapper $(DIST)/plugins/*.wasm | awk '{ printf "%10d bytes  %s\n", $$5, $$NF }'
+	@ls -l $(DIST)/wrapper $(DIST)/wrapper-slim $(DIST)/wrapper-plugin $(DIST)/plugins/*.wasm | awk '{ printf "%10d bytes  %s\n", $$5, $$NF }'
 
 debug: setup ## Leave plugins with DWARF and names in target/dist/plugins-debug, for backtraces one can read
 	$(CARGO) run --quiet --locked --package wrapper-guest-build -- --debug $(DIST)/plugins-debug $(PLUGINS)
