@@ -159,7 +159,8 @@ pub fn compile(file: File, spec: &PluginSpec) -> Result<Compiled, LoadError> {
 
 #[cfg(feature = "compiler")]
 fn compile_component(bytes: &[u8], code: Code) -> Result<Compiled, LoadError> {
-    let compiled = crate::sandbox::compile(code.target(), bytes).map_err(|error| LoadError::Invalid(one_line(&error)))?;
+    let compiled =
+        crate::sandbox::compile(code.target(), bytes).map_err(|error| LoadError::Invalid(one_line(&error)))?;
     Ok(Compiled { code, bytes: compiled })
 }
 
