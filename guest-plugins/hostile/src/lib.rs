@@ -44,6 +44,7 @@ fn follow(variable: &str) -> Result<(), String> {
         "nap" => wrapper_hook::sleep(Duration::from_millis(rest.parse().expect("milliseconds"))),
         "recurse" => drop(recurse(1)),
         "memory" => take_memory(),
+        "lines" => (0..rest.parse().expect("a number")).for_each(|line: u32| log::info!("line {line} of {rest}")),
         "flood-log" => flood::log(),
         "flood-stdout" => flood::stdout(),
         "flood-empty" => flood::empty_lines(),

@@ -66,6 +66,9 @@ pub fn engine(target: Option<&str>, build: &str) -> Result<Engine> {
         .signals_based_traps(false)
         .max_wasm_stack(WASM_STACK)
         .async_stack_size(ASYNC_STACK)
-        .generate_address_map(false);
+        .generate_address_map(false)
+        // A page-aligned image of the memory, to be mapped rather than copied, is larger than what a small guest begins
+        // with; machine code is for those that are not small.
+        .memory_init_cow(target != Some("pulley64"));
     Engine::new(&config)
 }

@@ -1,0 +1,103 @@
+//! What the wrapper costs, beside what others cost: all contenders in one run, by turns, on one machine.
+//!
+//! `make bench` writes `docs/benchmark.md` and its plots. `--quick` runs less of it, writes nothing, and fails where a ratio
+//! is far worse than it was: the ratio of two medians of one run says the same on a fast machine and on a slow one.
+
+mod contender;
+mod job;
+mod measure;
+mod page;
+mod plot;
+mod scaling;
+mod stub;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Parser;
+use page::{Row, Unit};
+use std::{fs, path::PathBuf};
+use stub::Stub;
+
+/// Measure what the wrapper costs.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Rounds of each measurement; each contender runs once a round
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    rounds: usize,
+    /// Fewer rounds, the whole runs only, and a failure where a ratio has become far worse
+    #[arg(long)]
+    quick: bool,
+    /// Write benchmark.md and its plots into this folder
+    #[arg(long, value_name = "FOLDER")]
+    docs: Option<PathBuf>,
+}
+
+fn main() -> Result<()> {
+    // The programs that are measured start this one as their job.
+    if let Some(what) = std::env::args().nth(1).as_deref().and_then(job::find) {
+        what(std::env::args().skip(2).collect());
+    }
+    let options = Options::parse();
+    ensure!(options.rounds > 0, "--rounds 0: there is nothing to measure; ask for 1 or more");
+    wrapper_tests::own_network();
+    let stub = Stub::start().context("the stub of a sidecar cannot listen on port 15020")?;
+    if options.quick {
+        return quick(&stub);
+    }
+    let rows = rows(&stub, options.rounds)?;
+    let plots = scaling::plots(&stub, options.rounds.min(20))?;
+    let page = page::page(&rows, &plots)?;
+    print!("{}", page::table(&rows));
+    if let Some(folder) = &options.docs {
+        fs::write(folder.join("benchmark.md"), page)?;
+        for plot in &plots {
+            fs::write(folder.join(plot.file), plot.svg()?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Every row of the page.
+fn rows(stub: &Stub, rounds: usize) -> Result<Vec<Row>> {
+    let mut rows = vec![];
+    let wall = measure::wall(stub, &contender::whole_runs(), rounds)?;
+    let plain = wall.median("/bin/true");
+    for run in &wall.0 {
+        rows.push(Row::new("whole run of `/bin/true`", run, Unit::Micros).over(plain));
+    }
+    for run in &measure::tail(stub, &contender::with_hook(), rounds.min(50))?.0 {
+        rows.push(Row::new("from the end of a job of a second to the request", run, Unit::Micros));
+    }
+    for run in &measure::term(&contender::inits(), rounds)?.0 {
+        rows.push(Row::new("SIGTERM until the job has it", run, Unit::Micros));
+    }
+    for run in &measure::memory(&contender::inits())? {
+        rows.extend(run.rows());
+    }
+    for run in &measure::peak(stub, &contender::with_hook())?.0 {
+        rows.push(Row::new("most memory of a process in a whole run", run, Unit::Kibibytes));
+    }
+    for run in &measure::sizes()?.0 {
+        rows.push(Row::new("size of the file", run, Unit::Kibibytes));
+    }
+    for run in &measure::ahead_of_time(rounds.min(50))?.0 {
+        rows.push(Row::new("from the job's end to a plugin's first line", run, Unit::Micros));
+    }
+    Ok(rows)
+}
+
+/// Whole runs only, held against ratios with a margin for a machine that has other things to do.
+fn quick(stub: &Stub) -> Result<()> {
+    let wall = measure::wall(stub, &contender::whole_runs(), 31)?;
+    let over = |name: &str| wall.median(name) - wall.median("/bin/true");
+    for (name, other, most) in [
+        ("wrapper, no hooks", "tini", 2.0),
+        ("wrapper", "tini", 4.0),
+        ("wrapper-slim", "tini", 4.0),
+        ("wrapper", "sh, curl", 0.5),
+    ] {
+        let ratio = over(name) / over(other);
+        println!("{name}: {ratio:.2} of {other} (at most {most})");
+        ensure!(ratio <= most, "{name} takes {ratio:.2} times as long as {other}, both over plain /bin/true");
+    }
+    Ok(())
+}
