@@ -32,7 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, component) in BUILT_INS.iter().zip(components) {
         let compiled = out_dir.join(name).with_extension("cwasm");
         fs::write(&compiled, engine.precompile_component(&fs::read(component)?)?)?;
-        write!(table, "({name:?}, include_bytes!({compiled:?})), ")?;
+        write!(table, "({name:?}, &{{ static BYTES: Aligned<[u8; include_bytes!({compiled:?}).len()]> = ")?;
+        write!(table, "Aligned(*include_bytes!({compiled:?})); &BYTES }}.0), ")?;
     }
     fs::write(out_dir.join("built_ins.rs"), table + "]")?;
     Ok(())

@@ -31,7 +31,7 @@ fn hooks(stub: &Stub, rounds: usize) -> Result<Plot> {
     let line = |file: &str| {
         let run = |count| {
             let mut command = Command::new(dist(file));
-            (0..count).for_each(|_| drop(command.args(["--plugin", "istio-quit"])));
+            command.args(["--plugin", "istio-quit"].repeat(count));
             command.arg("/bin/true");
             Ok(command)
         };

@@ -5,12 +5,13 @@
 
 use crate::{
     plugin::Plugin,
-    process::{self, Bounds, IsolationError, Moment, Signal, Supervisor},
+    process::{self, Bounds, Isolated, IsolationError, Moment, Prepared, Signal, Supervisor},
     report::{millis, one_line, os_words, size},
-    sandbox::{JobFacts, State, bindings::wrapper::hook::types::ExitStatus, limits},
+    sandbox::{Guest, JobFacts, State, bindings::wrapper::hook::types::ExitStatus, limits},
 };
 use std::{
     io,
+    mem::ManuallyDrop,
     time::{Duration, Instant},
 };
 use wasmtime::{Trap, WasmBacktrace};
@@ -59,7 +60,7 @@ pub fn before_start(
     if let Some(signal) = supervisor.asked_to_end() {
         return Err(process::ExitStatus::asked_to_end(signal));
     }
-    match run_all(supervisor, &Phase::BeforeStart, plugins, job, deadline) {
+    match run_all(supervisor, &Phase::BeforeStart, plugins, job, deadline, None) {
         Ok(failures) => failures.first().map_or(Ok(()), |first| {
             let why = format!("before-start hook {} failed: {}", first.plugin, first.why);
             Err(process::ExitStatus::refused(why))
@@ -68,11 +69,61 @@ pub fn before_start(
     }
 }
 
-/// Runs the hooks that are told how the job ended. Returns whether one of them failed.
-pub fn after_exit(supervisor: &mut Supervisor, plugins: &[Plugin], job: &JobFacts, timeout: Duration) -> bool {
+/// Runs the hooks that are told how the job ended, the first of them where it was prepared. Returns whether one of them
+/// failed.
+pub fn after_exit(
+    supervisor: &mut Supervisor,
+    plugins: &[Plugin],
+    job: &JobFacts,
+    timeout: Duration,
+    prepared: Option<Prepared>,
+) -> bool {
     let Some(status) = job.status.clone() else { return false };
-    let result = run_all(supervisor, &Phase::AfterExit(status), plugins, job, Instant::now() + timeout);
+    let result = run_all(supervisor, &Phase::AfterExit(status), plugins, job, Instant::now() + timeout, prepared);
     !result.is_ok_and(|failures| failures.is_empty())
+}
+
+/// Makes the first after-exit hook ready beside a job that has just been started: many a job ends in its first moments, and
+/// then waits for nothing but the hook itself.
+pub fn prepare_after_exit(plugins: &[Plugin], job: &JobFacts) -> Option<Prepared> {
+    let plugin = plugins.iter().find(|plugin| plugin.has_after_exit())?;
+    let work = |ready: Result<Ready, String>, told: Vec<u8>| {
+        let call = Call::from_bytes(&told).ok_or("the wrapper does not understand itself")?;
+        let job = JobFacts { status: Some(call.status.clone()), ..job.clone() };
+        let phase = Phase::AfterExit(call.status);
+        run(&phase, plugin, ready?, &job, Instant::now() + call.timeout, &call.option)
+    };
+    // Where there is no process to be had, it is tried again when the job has ended, and then told.
+    Prepared::start(bounds(plugin), || plugin.compiled(), |compiled| Ready::new(plugin, compiled), work).ok()
+}
+
+/// What a prepared hook is told when the job has ended.
+struct Call {
+    status: ExitStatus,
+    timeout: Duration,
+    /// The option that would grant more time.
+    option: String,
+}
+
+impl Call {
+    fn to_bytes(&self) -> Option<Vec<u8>> {
+        let status = match self.status {
+            ExitStatus::Exited(code) => [0, code],
+            ExitStatus::Signaled(signal) => [1, signal],
+            // Nothing is prepared for a job that is not there.
+            ExitStatus::NotStarted(_) => return None,
+        };
+        let timeout = u64::try_from(self.timeout.as_nanos()).ok()?;
+        Some([&status, &timeout.to_le_bytes()[..], self.option.as_bytes()].concat())
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (&[kind, value], rest) = bytes.split_first_chunk()?;
+        let (timeout, option) = rest.split_first_chunk()?;
+        let status = if kind == 0 { ExitStatus::Exited(value) } else { ExitStatus::Signaled(value) };
+        let timeout = Duration::from_nanos(u64::from_le_bytes(*timeout));
+        Some(Self { status, timeout, option: String::from_utf8(option.to_vec()).ok()? })
+    }
 }
 
 /// What the process may have that runs a hook.
@@ -87,6 +138,7 @@ fn run_all(
     plugins: &[Plugin],
     job: &JobFacts,
     deadline: Instant,
+    mut prepared: Option<Prepared>,
 ) -> Result<Vec<Failure>, Signal> {
     let (moment, has_hook): (_, fn(&Plugin) -> bool) = match phase {
         Phase::BeforeStart => (Moment::BeforeStart, Plugin::has_before_start),
@@ -109,11 +161,21 @@ fn run_all(
                 Phase::BeforeStart => "--start-timeout",
                 Phase::AfterExit(_) => "--hook-timeout",
             };
-            let work = |compiled: io::Result<_>| {
-                let compiled = compiled.map_err(|error| os_words(&error))?;
-                run(phase, plugin, compiled, job, started + timeout, option).map(|()| Vec::new())
+            let mut start = || {
+                if let (Some(prepared), Phase::AfterExit(status)) = (prepared.take(), phase) {
+                    let call = Call { status: status.clone(), timeout, option: option.to_owned() };
+                    if let Some(under_way) = call.to_bytes().and_then(|bytes| prepared.go(&bytes).ok()) {
+                        return Ok(under_way);
+                    }
+                }
+                Isolated::start(
+                    bounds(plugin),
+                    || plugin.compiled(),
+                    |compiled| run(phase, plugin, Ready::new(plugin, compiled)?, job, started + timeout, option),
+                )
             };
-            match supervisor.isolated(moment, bounds(plugin), started + timeout + LEEWAY, || plugin.compiled(), work) {
+            let result = start().map_err(IsolationError::System);
+            match result.and_then(|work| supervisor.finish(work, moment, started + timeout + LEEWAY)) {
                 Ok(_) => Ok(()),
                 Err(IsolationError::Signaled(signal)) => return Err(signal),
                 Err(IsolationError::Died(status)) => {
@@ -138,41 +200,54 @@ fn run_all(
     Ok(failures)
 }
 
-/// In a process of its own: runs one hook.
+/// In a process of its own: what a hook needs to run, whatever it will be told.
+///
+/// None of this is dropped: the end of the process frees all of it at once.
+struct Ready {
+    runtime: ManuallyDrop<tokio::runtime::Runtime>,
+    guest: ManuallyDrop<wasmtime::Result<Guest>>,
+}
+
+impl Ready {
+    fn new(plugin: &Plugin, compiled: io::Result<Option<Vec<u8>>>) -> Result<Self, String> {
+        let compiled = compiled.map_err(|error| os_words(&error))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+        let runtime = runtime.map_err(|error| format!("the hook cannot be run: {}", os_words(&error)))?;
+        Ok(Self { runtime: ManuallyDrop::new(runtime), guest: ManuallyDrop::new(plugin.guest(compiled)) })
+    }
+}
+
+/// In a process of its own: runs one hook. It has no result but that there is none to tell of.
 fn run(
     phase: &Phase,
     plugin: &Plugin,
-    compiled: Option<Vec<u8>>,
+    Ready { runtime, guest }: Ready,
     job: &JobFacts,
     deadline: Instant,
     option: &str,
-) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
-    let runtime = runtime.map_err(|error| format!("the hook cannot be run: {error}"))?;
-    let mut memory_refused = false;
+) -> Result<Vec<u8>, String> {
+    let guest = (*guest).as_ref().map_err(explain)?;
+    let deadline = tokio::time::Instant::from_std(deadline);
+    let mut store = ManuallyDrop::new(guest.store(State::new(&plugin.name, &plugin.grants, job.clone(), deadline)));
+    process::at_every(limits::TICK, guest.ticks())
+        .map_err(|error| format!("there is no timer for it: {}", os_words(&error)))?;
     let ended = runtime.block_on(async {
-        let deadline = tokio::time::Instant::from_std(deadline);
         let hook = async {
-            let guest = plugin.guest(compiled)?;
-            let (mut store, _ticker) = guest.store(State::new(&plugin.name, &plugin.grants, job.clone(), deadline))?;
-            let result = match phase {
+            match phase {
                 Phase::BeforeStart => guest.before_start(&mut store).await,
                 Phase::AfterExit(status) => guest.after_exit(&mut store, status).await,
-            };
-            memory_refused = store.data().memory_refused();
-            result
+            }
         };
         tokio::time::timeout_at(deadline, hook).await
     });
+    store.data().end_lines();
     let why = match ended {
-        Ok(Ok(Ok(()))) => return Ok(()),
+        Ok(Ok(Ok(()))) => return Ok(Vec::new()),
         Ok(Ok(Err(why))) => one_line(&why),
         Ok(Err(error)) => explain(&error),
-        Err(_) => {
-            format!("stopped at its deadline; {option} grants more")
-        }
+        Err(_) => format!("stopped at its deadline; {option} grants more"),
     };
-    let hint = if memory_refused {
+    let hint = if store.data().memory_refused() {
         format!(" (it was refused more than {} of memory; memory= grants more)", size(plugin.grants.memory))
     } else {
         String::new()

@@ -207,7 +207,7 @@ pub fn built_in(compiled: &'static [u8]) -> Result<Unchecked, LoadError> {
     let engine = |error: wasmtime::Error| LoadError::Engine(one_line(&error));
     let sandbox = Sandbox::new(Code::Pulley).map_err(engine)?;
     // SAFETY: the bytes are the build script's, and part of this binary.
-    let component = unsafe { sandbox.load(compiled) }.map_err(engine)?;
+    let component = unsafe { sandbox.load_in_place(compiled) }.map_err(engine)?;
     Ok(Unchecked { sandbox, component })
 }
 

@@ -79,13 +79,18 @@ impl Plugin {
 
     /// Loads it, from what [`Plugin::compiled`] has read, into this process.
     pub fn guest(&self, compiled: Option<Vec<u8>>) -> wasmtime::Result<Guest> {
+        let started = Instant::now();
         let unchecked = match (&self.source, compiled) {
             (Loaded::BuiltIn(bytes), _) => load::built_in(bytes)?,
             (Loaded::Compiled { code, .. }, bytes) => {
                 load::load(&Compiled { code: *code, bytes: bytes.unwrap_or_default() })?
             }
         };
-        unchecked.sandbox.check(&unchecked.component)
+        let loaded = started.elapsed();
+        let guest = unchecked.sandbox.check(&unchecked.component);
+        let linked = started.elapsed() - loaded;
+        tracing::debug!(plugin = self.name, "loaded in {loaded:.1?}, linked in {linked:.1?}");
+        guest
     }
 
     /// Whether it may have a before-start hook. A built-in has none so far.

@@ -1,15 +1,10 @@
-//! What must happen before Rust's own start-up code.
+//! What must happen before `main`, and before Rust's start-up code where that runs.
 //!
 //! * Signals are blocked, so that none is lost from here on. Before this, the kernel drops those that are sent to process 1
 //!   of a container, and ends any other process, as it does with every program that has just been executed.
-//!
-//! And two things that the start-up code changes belong to the job:
-//!
-//! * It ignores SIGPIPE, and whether the caller did can no longer be seen. So it is noted here, for [`super::spawn`] to
-//!   restore.
-//! * It opens `/dev/null` where descriptor 0, 1 or 2 is closed, in such a way that the job inherits it, and aborts where
-//!   there is no `/dev/null`. So a closed one is filled here, with something that the job does not inherit: a socket whose
-//!   other end is closed. Left free, the place would be taken by the next socket, and a line of log written to that.
+//! * What the caller had SIGPIPE and SIGCHLD do is noted, for [`super::spawn`] to restore: the wrapper changes it.
+//! * Where descriptor 0, 1 or 2 is closed, its place would be taken by the next socket, and a line of log written to that. So
+//!   it is filled, with something that the job does not inherit: a socket whose other end is closed.
 
 use std::{
     mem,

@@ -4,11 +4,9 @@
 //! All of it is best effort, as kernels differ: what cannot be had is told in the debug log and is no failure. The wrapper
 //! itself and the job are not affected.
 
+use super::seccomp::Rules;
 use landlock::{ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _, Scope};
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-};
-use std::{env::consts::ARCH, io};
+use std::io;
 
 /// prctl(2), from Linux 6.3.
 const PR_SET_MDWE: libc::c_int = 65;
@@ -55,7 +53,7 @@ fn refuse_files() -> Result<landlock::RulesetStatus, landlock::RulesetError> {
     Ok(rules.create()?.restrict_self()?.ruleset)
 }
 
-/// What a guest's thread calls: memory, threads, clocks, randomness, waiting, and sockets that it has.
+/// What a guest's process calls: memory, clocks, randomness, waiting, and sockets that it has. It starts no thread.
 const ALLOWED: &[libc::c_long] = &[
     // Memory, which a guest has from an anonymous file where it can. mmap and mprotect are below.
     libc::SYS_brk,
@@ -63,8 +61,7 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_memfd_create,
     libc::SYS_mremap,
     libc::SYS_munmap,
-    // Threads and their end.
-    libc::SYS_clone3,
+    // The process itself, and its end.
     libc::SYS_exit,
     libc::SYS_exit_group,
     libc::SYS_futex,
@@ -86,6 +83,8 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_getrandom,
     libc::SYS_nanosleep,
     libc::SYS_restart_syscall,
+    libc::SYS_timer_create,
+    libc::SYS_timer_settime,
     // Waiting.
     libc::SYS_epoll_create1,
     libc::SYS_epoll_ctl,
@@ -122,34 +121,20 @@ const ALLOWED: &[libc::c_long] = &[
 ];
 
 /// All but the [`ALLOWED`] fail with EPERM.
-fn refuse_system_calls(native: bool) -> Result<(), seccompiler::Error> {
-    let argument = |index, operator, value| SeccompCondition::new(index, SeccompCmpArgLen::Qword, operator, value);
-    let is = |index, value: libc::c_int| argument(index, SeccompCmpOp::Eq, value as u64);
-    let mut rules: std::collections::BTreeMap<_, _> = ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
+fn refuse_system_calls(native: bool) -> io::Result<()> {
     // Memory that is not executable, unless guests are machine code.
-    let executable = argument(2, SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64), 0)?;
-    let memory = if native { Vec::new() } else { vec![SeccompRule::new(vec![executable])?] };
-    rules.insert(libc::SYS_mmap, memory.clone());
-    rules.insert(libc::SYS_mprotect, memory);
-    // Sockets of the internet protocols.
-    let family = |family| SeccompRule::new(vec![is(0, family)?]);
-    rules.insert(libc::SYS_socket, vec![family(libc::AF_INET)?, family(libc::AF_INET6)?]);
+    let executable = if native { 0 } else { libc::PROT_EXEC as u32 };
     // A signal to itself, by which an abort ends it.
     // SAFETY: no pointers.
-    let own = unsafe { libc::getpid() };
-    rules.insert(libc::SYS_tgkill, vec![SeccompRule::new(vec![is(0, own)?])?]);
-    // Threads, but no processes. What clone3 is asked for cannot be seen; told that there is none, the C library uses clone.
-    let thread = libc::CLONE_THREAD as u64;
-    rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![argument(0, SeccompCmpOp::MaskedEq(thread), thread)?])?]);
-    let no_clone3 = std::iter::once((libc::SYS_clone3, Vec::new())).collect();
-
-    let (allow, refuse) = (SeccompAction::Allow, |error: libc::c_int| SeccompAction::Errno(error as u32));
-    let arch = || ARCH.try_into();
-    for filter in [
-        SeccompFilter::new(no_clone3, allow.clone(), refuse(libc::ENOSYS), arch()?)?,
-        SeccompFilter::new(rules, refuse(libc::EPERM), allow, arch()?)?,
-    ] {
-        seccompiler::apply_filter(&BpfProgram::try_from(filter)?)?;
-    }
-    Ok(())
+    let own = unsafe { libc::getpid() } as u32;
+    let rules = Rules {
+        allowed: ALLOWED,
+        without: vec![(libc::SYS_mmap, 2, executable), (libc::SYS_mprotect, 2, executable)],
+        // Sockets of the internet protocols.
+        only: vec![
+            (libc::SYS_socket, 0, vec![libc::AF_INET as u32, libc::AF_INET6 as u32]),
+            (libc::SYS_tgkill, 0, vec![own]),
+        ],
+    };
+    rules.apply()
 }

@@ -7,8 +7,8 @@
 use super::{ExitStatus, harden, signal::Signal, stderr::take_for_the_log};
 use std::{
     fs::{self, File},
-    io::{self, Read as _, Seek as _, Write as _},
-    os::fd::FromRawFd as _,
+    io::{self, PipeWriter, Read as _, Seek as _, Write as _},
+    os::fd::{AsRawFd as _, FromRawFd as _},
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -56,6 +56,53 @@ pub struct Isolated {
     /// Its process.
     pub pid: libc::pid_t,
     output: File,
+}
+
+/// Work that has made itself ready, and waits to be told what came.
+#[derive(Debug)]
+pub struct Prepared {
+    work: Isolated,
+    go: PipeWriter,
+}
+
+impl Prepared {
+    /// Starts it: all of `ready` is done at once, and `work` when it is told. Dropped untold, it ends without a word.
+    pub fn start<T, U>(
+        bounds: Bounds,
+        prepare: impl FnOnce() -> T,
+        ready: impl FnOnce(T) -> U,
+        work: impl FnOnce(U, Vec<u8>) -> Result<Vec<u8>, String>,
+    ) -> io::Result<Self> {
+        let (mut wait, go) = io::pipe()?;
+        let parents = go.as_raw_fd();
+        let prepare = || {
+            // The last writer is to be the parent.
+            // SAFETY: in the child nobody uses the number any more; the parent's descriptor is another.
+            unsafe { libc::close(parents) };
+            prepare()
+        };
+        let work = Isolated::start(bounds, prepare, |prepared| {
+            let ready = ready(prepared);
+            let mut told = Vec::new();
+            match wait.read_to_end(&mut told) {
+                Ok(count) if count > 0 => work(ready, told),
+                // SAFETY: no pointers; nothing of the parent's is to be flushed or dropped here.
+                _ => unsafe { libc::_exit(0) },
+            }
+        })?;
+        Ok(Self { work, go })
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> libc::pid_t {
+        self.work.pid
+    }
+
+    /// Tells it to go on. What is told must not be empty, and be less than a pipe holds.
+    pub fn go(mut self, told: &[u8]) -> io::Result<Isolated> {
+        self.go.write_all(told)?;
+        Ok(self.work)
+    }
 }
 
 impl Isolated {

@@ -1,12 +1,15 @@
 //! The init: spawn, signals, reaping, terminal, exit status. It knows nothing of WebAssembly, and all libc calls are here.
 
+mod alarm;
 mod before_main;
 mod descendants;
 mod exit_map;
 mod harden;
 mod isolate;
+mod memory;
 mod orphans;
 mod reap;
+mod seccomp;
 mod signal;
 mod signals;
 mod spawn;
@@ -15,8 +18,9 @@ mod stderr;
 mod supervisor;
 mod terminal;
 
+pub use alarm::at_every;
 pub use exit_map::{ExitMap, Mapping};
-pub use isolate::{Bounds, IsolationError};
+pub use isolate::{Bounds, Isolated, IsolationError, Prepared};
 pub use signal::Signal;
 pub use signals::{Arrived, Signals};
 pub use spawn::{Job, called_as};

@@ -12,24 +12,24 @@ pub enum Change {
     Stopped(Signal),
 }
 
-/// Collects every child that has ended, and says what became of one. SIGCHLD is one signal for any number of children,
-/// so all are asked after.
-pub fn reap_all(child: Option<libc::pid_t>) -> Option<Change> {
-    let mut change = None;
+/// Collects every child that has ended, and tells what became of each. SIGCHLD is one signal for any number of children, so
+/// all are asked after.
+pub fn reap_all(mut tell: impl FnMut(libc::pid_t, Change)) {
     loop {
         let mut status = 0;
         // SAFETY: the pointer is to a valid integer for the duration of the call.
         let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG | libc::WUNTRACED) };
         if pid <= 0 {
-            return change;
+            return;
         }
-        if child == Some(pid) {
-            let status = process::ExitStatus::from_raw(status);
-            change = match status.stopped_signal().and_then(Signal::new) {
-                Some(signal) => Some(Change::Stopped(signal)),
-                None => Some(Change::Ended(status.into())),
-            };
-        }
+        let status = process::ExitStatus::from_raw(status);
+        tell(
+            pid,
+            match status.stopped_signal().and_then(Signal::new) {
+                Some(signal) => Change::Stopped(signal),
+                None => Change::Ended(status.into()),
+            },
+        );
     }
 }
 

@@ -44,12 +44,8 @@ impl Signals {
             let mut blocked = mem::zeroed();
             libc::sigfillset(&mut blocked);
             libc::signal(libc::SIGCHLD, libc::SIG_DFL);
-            // Rust's start-up code has put handlers there that tell of a stack overflow. An init handles no faults.
-            for fault in [libc::SIGSEGV, libc::SIGBUS] {
-                if libc::signal(fault, libc::SIG_DFL) == libc::SIG_IGN {
-                    libc::signal(fault, libc::SIG_IGN);
-                }
-            }
+            // A closed stderr is no reason to be told, or to end.
+            libc::signal(libc::SIGPIPE, libc::SIG_IGN);
             blocked
         };
         Self { blocked, callers: CallersSignals { mask: callers_mask(), dispositions: callers_dispositions() } }

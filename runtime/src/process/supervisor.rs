@@ -2,7 +2,8 @@
 
 use super::{
     Arrived, ExitStatus, Job, Signal, Signals,
-    isolate::{Bounds, Isolated, IsolationError},
+    isolate::{Bounds, Isolated, IsolationError, Prepared},
+    memory::give_back,
     reap::{Change, reap_all},
     spawn::spawn,
     terminal::Terminal,
@@ -29,6 +30,9 @@ pub struct Behaviour {
     /// How long the job's descendants may take to end after it.
     pub wait_all: Option<Duration>,
 }
+
+/// From when on a job counts as one that lasts.
+const SETTLE: Duration = Duration::from_millis(50);
 
 /// Waits for processes: the job, and those of the wrapper's own. It has no thread and no timer: it sleeps in one system call.
 #[derive(Debug)]
@@ -86,9 +90,22 @@ impl Supervisor {
         work: impl FnOnce(T) -> Result<Vec<u8>, String>,
     ) -> Result<File, IsolationError> {
         let work = Isolated::start(bounds, prepare, work)?;
+        self.finish(work, moment, deadline)
+    }
+
+    /// Waits for the result of work that is under way.
+    pub fn finish(&mut self, work: Isolated, moment: Moment, deadline: Instant) -> Result<File, IsolationError> {
         let mut killed_for = None;
         loop {
-            if let Some(Change::Ended(status)) = reap_all(Some(work.pid)) {
+            let mut ended = None;
+            reap_all(|pid, change| {
+                if let Change::Ended(status) = change
+                    && pid == work.pid
+                {
+                    ended = Some(status);
+                }
+            });
+            if let Some(status) = ended {
                 return killed_for.map_or_else(|| work.result(status), Err);
             }
             let wait_until = if killed_for.is_none() { Some(deadline) } else { None };
@@ -114,24 +131,41 @@ impl Supervisor {
         }
     }
 
-    /// Starts the job, and moves to `/` so as not to keep a file system from being unmounted.
-    pub fn start(&mut self, program: &OsString, arguments: &[OsString]) -> Result<Job, ExitStatus> {
-        let job = spawn(program, arguments, &self.signals, self.terminal, self.behaviour.parent_death)
-            .inspect_err(|_| self.take_terminal_back(None))?;
+    /// Starts the job, and moves to `/` so as not to keep a file system from being unmounted. What can be done `meanwhile`
+    /// does not wait until the job is executed, and is dropped where it cannot be.
+    pub fn start<T>(
+        &mut self,
+        program: &OsString,
+        arguments: &[OsString],
+        meanwhile: impl FnOnce(&Job) -> T,
+    ) -> Result<(Job, T), ExitStatus> {
+        let starting = spawn(program, arguments, &self.signals, self.terminal, self.behaviour.parent_death)?;
+        let done = meanwhile(&starting.job);
+        let job = starting.finish().inspect_err(|_| self.take_terminal_back(None))?;
         if let Err(error) = std::env::set_current_dir("/") {
             tracing::debug!("the wrapper stays in its working directory: {error}");
         }
-        Ok(job)
+        Ok((job, done))
     }
 
     /// Waits until the job has ended, passing signals on to it and reaping orphans meanwhile.
-    pub fn wait_for_job(&mut self, job: &Job) -> ExitStatus {
+    ///
+    /// Work may be prepared for its end. Most jobs outlast the moment in which that is worth its memory: then it is dropped,
+    /// as is what else this process no longer needs.
+    pub fn wait_for_job(&mut self, job: &Job, prepared: &mut Option<Prepared>) -> ExitStatus {
         let mut kill_at = None;
+        let mut settle_at = Some(job.started + SETTLE);
         for early in std::mem::take(&mut self.early) {
             self.pass_on(early, job, &mut kill_at);
         }
         loop {
-            match reap_all(Some(job.group())) {
+            let mut change = None;
+            reap_all(|pid, its| match its {
+                its if pid == job.group() => change = Some(its),
+                Change::Ended(_) if prepared.as_ref().is_some_and(|prepared| prepared.pid() == pid) => *prepared = None,
+                _ => {}
+            });
+            match change {
                 Some(Change::Ended(status)) => {
                     self.take_terminal_back(Some(job));
                     return status;
@@ -139,7 +173,12 @@ impl Supervisor {
                 Some(Change::Stopped(signal)) => self.job_stopped(signal, job),
                 None => {}
             }
-            match self.signals.wait(kill_at) {
+            match self.signals.wait(settle_at.into_iter().chain(kill_at).min()) {
+                None if settle_at.is_some_and(|at| Instant::now() >= at) => {
+                    settle_at = None;
+                    *prepared = None;
+                    give_back();
+                }
                 None => {
                     kill_at = None;
                     tracing::warn!("the grace period is over: SIGKILL");

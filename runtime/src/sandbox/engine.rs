@@ -60,7 +60,9 @@ pub fn engine(target: Option<&str>, build: &str) -> Result<Engine> {
         // of one, and 107 MiB where both copies stood side by side.
         .memory_reservation(0)
         .memory_reservation_for_growth(64 << 20)
-        .memory_guard_size(0)
+        // With no guard at all memory would be taken from the heap and zeroed page by page, though a guest touches a few
+        // pages of its first mebibyte: 1.1 ms of a hook's 2.4 (measured).
+        .memory_guard_size(64 << 10)
         .guard_before_linear_memory(false)
         // No handlers for SIGSEGV and the like in a process that is an init.
         .signals_based_traps(false)

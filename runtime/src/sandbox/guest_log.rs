@@ -99,10 +99,12 @@ impl Lines {
     }
 }
 
-impl Drop for Lines {
-    fn drop(&mut self) {
-        if !self.partial.is_empty() {
-            self.end_line();
+impl LineStream {
+    /// Logs a last line that has no end.
+    pub fn end(&self) {
+        let mut lines = self.0.lock().expect("no panic while a line is kept");
+        if !lines.partial.is_empty() {
+            lines.end_line();
         }
     }
 }

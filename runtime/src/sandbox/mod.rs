@@ -16,7 +16,6 @@ pub mod guest_log;
 pub mod imports;
 pub mod limits;
 mod state;
-mod ticker;
 
 pub use engine::Code;
 pub use state::{Grants, JobFacts, Started, State};
@@ -40,21 +39,27 @@ pub fn compile(target: Option<&str>, component: &[u8]) -> Result<Vec<u8>> {
 /// An engine, and everything that a guest may import.
 pub struct Sandbox {
     engine: Engine,
-    linker: Linker<State>,
 }
 
 impl Sandbox {
-    /// Makes the engine and fills the linker. Fails only where the system has no memory for it.
+    /// Makes the engine. Fails only where the system has no memory for it.
     pub fn new(code: Code) -> Result<Self> {
-        let engine = engine::engine(code.target(), BUILD)?;
-        let mut linker = Linker::new(&engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+        Ok(Self { engine: engine::engine(code.target(), BUILD)? })
+    }
+
+    /// What a component may be linked with that imports these. There are some three hundred functions in WASI, so they are
+    /// left out where no import is theirs.
+    fn linker(&self, imports: &[String]) -> Result<Linker<State>> {
+        let mut linker = Linker::new(&self.engine);
+        if imports.iter().any(|name| name.starts_with("wasi:")) {
+            wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+            wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+        }
         bindings::wrapper::hook::types::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
         bindings::wrapper::hook::job::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
         bindings::wrapper::hook::log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
         bindings::wrapper::hook::localhost::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-        Ok(Self { engine, linker })
+        Ok(linker)
     }
 
     /// The engine that a component must be made for.
@@ -72,6 +77,16 @@ impl Sandbox {
         unsafe { Component::deserialize(&self.engine, compiled) }
     }
 
+    /// The same with bytes that stay where they are, such as a built-in's.
+    ///
+    /// # Safety
+    ///
+    /// As with [`Sandbox::load`].
+    pub unsafe fn load_in_place(&self, compiled: &'static [u8]) -> Result<Component> {
+        // SAFETY: the caller's; the bytes are never changed and never go away.
+        unsafe { Component::deserialize_raw(&self.engine, compiled.into()) }
+    }
+
     /// The interfaces that a component imports, by name.
     pub fn imports(&self, component: &Component) -> Vec<String> {
         component.component_type().imports(&self.engine).map(|(name, _)| name.to_owned()).collect()
@@ -79,7 +94,7 @@ impl Sandbox {
 
     /// Checks every import of a component against what is granted. Nothing of the guest runs.
     pub fn check(&self, component: &Component) -> Result<Guest> {
-        let pre = self.linker.instantiate_pre(component)?;
+        let pre = self.linker(&self.imports(component))?.instantiate_pre(component)?;
         let before_start = before_start::GuestIndices::new(&pre).ok();
         let after_exit = after_exit::GuestIndices::new(&pre).ok();
         Ok(Guest { pre, before_start, after_exit })
@@ -118,13 +133,21 @@ impl Guest {
         hook.load(&mut *store, &instance)?.call_run(store, status).await
     }
 
-    /// A store for one run, with every limit in force, and the clock that interrupts a spinning guest while it lives.
-    pub fn store(&self, state: State) -> std::io::Result<(Store<State>, ticker::Ticker)> {
+    /// A store for one run, with every limit in force. A guest that spins notices them at a [`Guest::ticks`].
+    pub fn store(&self, state: State) -> Store<State> {
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits::HOSTCALL_BYTES);
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
-        Ok((store, ticker::Ticker::start(self.pre.engine())?))
+        store
+    }
+
+    /// What is to be called at every [`limits::TICK`], while a guest runs: compiled code reads the engine's epoch at every
+    /// loop and call, and yields when it has moved on. Nothing else lets the async runtime look at the deadline of a guest
+    /// that never calls the host. It may be called in a signal handler.
+    pub fn ticks(&self) -> impl Fn() + Send + Sync + use<> {
+        let engine = self.pre.engine().clone();
+        move || engine.increment_epoch()
     }
 }

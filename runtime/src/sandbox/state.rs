@@ -4,7 +4,7 @@ use super::{
     bindings::wrapper::hook::{job, localhost, log, types},
     client::Client,
     egress::{EgressPolicy, Port},
-    guest_log::GuestLog,
+    guest_log::{GuestLog, LineStream},
     limits::{self, Limiter},
 };
 use crate::report::printable;
@@ -65,6 +65,8 @@ pub struct State {
     pub(super) limiter: Limiter,
     job: JobFacts,
     log: GuestLog,
+    /// Its stdout and stderr.
+    streams: [LineStream; 2],
     client: Client,
     deadline: Instant,
     table: ResourceTable,
@@ -81,7 +83,8 @@ impl State {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits::REQUEST_HEADERS);
         let mut wasi = WasiCtx::builder();
-        wasi.stdout(log.stream(Level::INFO)).stderr(log.stream(Level::WARN)).max_random_size(limits::RANDOM_BYTES);
+        let streams = [Level::INFO, Level::WARN].map(|level| log.stream(level));
+        wasi.stdout(streams[0].clone()).stderr(streams[1].clone()).max_random_size(limits::RANDOM_BYTES);
         for (name, value) in env::vars_os() {
             let Ok(name) = name.into_string() else { continue };
             if !name.starts_with("HOOK_") && !grants.env.contains(&name) {
@@ -101,6 +104,7 @@ impl State {
             wasi: wasi.build(),
             job,
             log,
+            streams,
             deadline,
             table,
             http,
@@ -112,6 +116,11 @@ impl State {
     /// Whether the guest was refused memory in this run.
     pub fn memory_refused(&self) -> bool {
         self.limiter.memory_refused
+    }
+
+    /// Logs what the guest wrote last, where it did not end its line.
+    pub fn end_lines(&self) {
+        self.streams.iter().for_each(LineStream::end);
     }
 }
 
