@@ -10,7 +10,9 @@ FROM ${RUST} AS build
 RUN rustup target add wasm32-unknown-unknown
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked --package wrapper && cp target/*/release/wrapper /wrapper
+# `--build-arg FEATURES=--no-default-features` makes the slim one, which takes built-ins and .cwasm only.
+ARG FEATURES=
+RUN cargo build --release --locked --config .cargo/release.toml --package wrapper ${FEATURES} && cp target/*/release/wrapper /wrapper
 
 FROM ${BASE}
 COPY --from=build /wrapper /wrapper

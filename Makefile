@@ -8,7 +8,7 @@ HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 PLUGINS := echo istio-quit
 .DEFAULT_GOAL := help
 
-.PHONY: help setup build debug demo test compare-init sandbox-table soak fuzz check clean
+.PHONY: help setup build bench debug demo test compare-init sandbox-table soak fuzz check clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
@@ -17,17 +17,23 @@ help: ## Say what there is
 setup: ## Install what a build lacks: a Rust compiler for WebAssembly
 	@scripts/setup wasm
 
-# One at a time: two packages in one build would share the features of both.
+# What is handed out. One at a time: two packages in one build would share the features of both.
+RELEASE := --release --locked --config .cargo/release.toml
+
 build: setup ## Leave the binaries and the plugins in target/dist
 	@mkdir -p $(DIST)/plugins
-	$(CARGO) build --release --locked --package wrapper --no-default-features
+	$(CARGO) build $(RELEASE) --package wrapper --no-default-features
 	@cp target/$(HOST)/release/wrapper $(DIST)/wrapper-slim
-	$(CARGO) build --release --locked --package wrapper
+	$(CARGO) build $(RELEASE) --package wrapper
 	@cp target/$(HOST)/release/wrapper $(DIST)/wrapper
-	$(CARGO) build --release --locked --package wrapper-plugin
-	@cp target/$(HOST)/release/wrapper-plugin $(DIST)/wrapper-plugin
+	$(CARGO) build --profile fast --locked --package wrapper-plugin
+	@cp target/$(HOST)/fast/wrapper-plugin $(DIST)/wrapper-plugin
 	@cp $(PLUGINS:%=target/guests/components/plugin/%.wasm) $(DIST)/plugins/
 	@ls -l $(DIST)/wrapper $(DIST)/wrapper-slim $(DIST)/wrapper-plugin $(DIST)/plugins/*.wasm | awk '{ printf "%10d bytes  %s\n", $$5, $$NF }'
+
+bench: build ## Measure what the wrapper costs beside what others cost; writes docs/benchmark.md
+	@scripts/setup inits bench
+	@scripts/bench
 
 debug: setup ## Leave plugins with DWARF and names in target/dist/plugins-debug, for backtraces one can read
 	$(CARGO) run --quiet --locked --package wrapper-guest-build -- --debug $(DIST)/plugins-debug $(PLUGINS)

@@ -11,7 +11,12 @@ pub fn plots(stub: &Stub, rounds: usize) -> Result<Vec<Plot>> {
 }
 
 /// Medians of a whole run for each amount of work.
-fn measure(amounts: &[usize], rounds: usize, run: impl Fn(usize) -> Result<Command>, check: impl Fn(usize) -> Result<()>) -> Result<Vec<(f64, f64)>> {
+fn measure(
+    amounts: &[usize],
+    rounds: usize,
+    run: impl Fn(usize) -> Result<Command>,
+    check: impl Fn(usize) -> Result<()>,
+) -> Result<Vec<(f64, f64)>> {
     let mut all: Vec<_> = amounts.iter().map(|amount| Values::new(amount.to_string())).collect();
     for _ in 0..rounds {
         for (&amount, values) in amounts.iter().zip(&mut all) {

@@ -5,7 +5,7 @@
 //! * [`egress`]: where its requests may go; [`client`]: how they go there.
 //! * [`guest_log`]: what it may say.
 //! * [`imports`]: what becomes of each import.
-//! * `state`: the host's side of its imports.
+//! * `linker`: what it is linked with; `state`: the host's side of its imports.
 
 pub mod bindings;
 mod body;
@@ -15,6 +15,7 @@ pub mod engine;
 pub mod guest_log;
 pub mod imports;
 pub mod limits;
+mod linker;
 mod state;
 
 pub use engine::Code;
@@ -24,7 +25,7 @@ use bindings::exports::wrapper::hook::{after_exit, before_start};
 use bindings::wrapper::hook::types::ExitStatus;
 use wasmtime::{
     Engine, Result, Store,
-    component::{Component, HasSelf, InstancePre, Linker},
+    component::{Component, InstancePre},
 };
 
 /// What plugins compiled by this build are marked with: its own version and the engine's.
@@ -45,21 +46,6 @@ impl Sandbox {
     /// Makes the engine. Fails only where the system has no memory for it.
     pub fn new(code: Code) -> Result<Self> {
         Ok(Self { engine: engine::engine(code.target(), BUILD)? })
-    }
-
-    /// What a component may be linked with that imports these. There are some three hundred functions in WASI, so they are
-    /// left out where no import is theirs.
-    fn linker(&self, imports: &[String]) -> Result<Linker<State>> {
-        let mut linker = Linker::new(&self.engine);
-        if imports.iter().any(|name| name.starts_with("wasi:")) {
-            wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-            wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-        }
-        bindings::wrapper::hook::types::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-        bindings::wrapper::hook::job::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-        bindings::wrapper::hook::log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-        bindings::wrapper::hook::localhost::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-        Ok(linker)
     }
 
     /// The engine that a component must be made for.
@@ -94,7 +80,7 @@ impl Sandbox {
 
     /// Checks every import of a component against what is granted. Nothing of the guest runs.
     pub fn check(&self, component: &Component) -> Result<Guest> {
-        let pre = self.linker(&self.imports(component))?.instantiate_pre(component)?;
+        let pre = linker::linker(&self.engine, &self.imports(component))?.instantiate_pre(component)?;
         let before_start = before_start::GuestIndices::new(&pre).ok();
         let after_exit = after_exit::GuestIndices::new(&pre).ok();
         Ok(Guest { pre, before_start, after_exit })
