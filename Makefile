@@ -32,7 +32,7 @@ build: setup ## Leave the binaries and the plugins in target/dist
 	@ls -l $(DIST)/wrapper $(DIST)/wrapper-slim $(DIST)/wrapper-plugin $(DIST)/plugins/*.wasm | awk '{ printf "%10d bytes  %s\n", $$5, $$NF }'
 
 bench: build ## Measure what the wrapper costs beside what others cost; writes docs/benchmark.md
-	@scripts/setup inits bench
+	@scripts/setup inits bench interpreters
 	@scripts/bench
 
 debug: setup ## Leave plugins with DWARF and names in target/dist/plugins-debug, for backtraces one can read

@@ -112,10 +112,12 @@ fn run_job(
         return Err(ExitStatus::asked_to_end(signal));
     }
     let (program, arguments) = (&command.program, &command.arguments);
+    let waits_for_all = supervisor.waits_for_all();
     let (job, first_hook) = supervisor.start(program, arguments, |job| {
         let started = Some(Started { pid: job.pid, at: job.started_at, clock: job.started });
         let facts = JobFacts { started, ..facts.clone() };
-        hooks::prepare_after_exit(plugins, &facts)
+        // It would be one of the processes that are waited for.
+        if waits_for_all { None } else { hooks::prepare_after_exit(plugins, &facts) }
     })?;
     *prepared = first_hook;
     tracing::info!("started {} (pid {})", facts.name, job.pid);

@@ -124,7 +124,8 @@ impl Invocation {
 
 /// The form of the log, as far as it can be told where the options are not understood.
 fn likely_format(option: Option<LogFormat>) -> LogFormat {
-    let arguments: Vec<_> = env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let arguments = env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+    let arguments: Vec<_> = arguments.take_while(|argument| argument != "--").collect();
     let given = || match arguments.iter().position(|argument| argument.starts_with("--log-format"))? {
         at if arguments[at].contains('=') => arguments[at].split_once('=')?.1.parse().ok(),
         at => arguments.get(at + 1)?.parse().ok(),

@@ -18,7 +18,8 @@ use crate::{
 use load::Compiled;
 use std::{
     fs::File,
-    io::{Read as _, Seek as _},
+    io::Read as _,
+    os::unix::fs::FileExt as _,
     time::{Duration, Instant},
 };
 
@@ -71,9 +72,10 @@ impl Plugin {
     /// What it is run from. This is read before a process gives up its files.
     pub fn compiled(&self) -> std::io::Result<Option<Vec<u8>>> {
         let Loaded::Compiled { file, .. } = &self.source else { return Ok(None) };
-        let (mut file, mut bytes) = (file, Vec::new());
-        file.seek(std::io::SeekFrom::Start(FACTS))?;
-        file.read_to_end(&mut bytes)?;
+        let length = file.metadata()?.len().saturating_sub(FACTS);
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        // Not from where the file stands: another process may be reading it, which shares that with this one.
+        file.read_exact_at(&mut bytes, FACTS)?;
         Ok(Some(bytes))
     }
 

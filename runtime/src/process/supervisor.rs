@@ -34,7 +34,7 @@ pub struct Behaviour {
 /// From when on a job counts as one that lasts.
 const SETTLE: Duration = Duration::from_millis(50);
 
-/// Waits for processes: the job, and those of the wrapper's own. It has no thread and no timer: it sleeps in one system call.
+/// Waits for processes: the job, and those of the wrapper's own. It has no thread: it sleeps in one system call.
 #[derive(Debug)]
 pub struct Supervisor {
     pub(super) signals: Signals,
@@ -68,6 +68,11 @@ impl Supervisor {
             }
         }
         Self { signals, behaviour, terminal: Terminal::find(), reaps_orphans, early: Vec::new() }
+    }
+
+    /// Whether it waits for all processes that the job leaves.
+    pub fn waits_for_all(&self) -> bool {
+        self.behaviour.wait_all.is_some()
     }
 
     /// The signal, if one came by now, that asks the wrapper to end before it has started anything.
