@@ -4,13 +4,12 @@
 //! host, the epoch one that spins, and the supervisor, which waits in its own process, kills whatever is not back by then.
 
 use crate::{
-    plugin::Plugin,
+    plugin::{LoadError, Material, Plugin},
     process::{self, Bounds, Isolated, IsolationError, Moment, Prepared, Signal, Supervisor},
     report::{millis, one_line, os_words, size},
     sandbox::{Guest, JobFacts, State, bindings::wrapper::hook::types::ExitStatus, limits},
 };
 use std::{
-    io,
     mem::ManuallyDrop,
     time::{Duration, Instant},
 };
@@ -94,7 +93,7 @@ pub fn prepare_after_exit(plugins: &[Plugin], job: &JobFacts) -> Option<Prepared
         run(&phase, plugin, ready?, &job, Instant::now() + call.timeout, &call.option)
     };
     // Where there is no process to be had, it is tried again when the job has ended, and then told.
-    Prepared::start(bounds(plugin), || plugin.compiled(), |compiled| Ready::new(plugin, compiled), work).ok()
+    Prepared::start(bounds(plugin), || plugin.material(), |material| Ready::new(plugin, material), work).ok()
 }
 
 /// What a prepared hook is told when the job has ended.
@@ -170,8 +169,8 @@ fn run_all(
                 }
                 Isolated::start(
                     bounds(plugin),
-                    || plugin.compiled(),
-                    |compiled| run(phase, plugin, Ready::new(plugin, compiled)?, job, started + timeout, option),
+                    || plugin.material(),
+                    |material| run(phase, plugin, Ready::new(plugin, material)?, job, started + timeout, option),
                 )
             };
             let result = start().map_err(IsolationError::System);
@@ -209,11 +208,11 @@ struct Ready {
 }
 
 impl Ready {
-    fn new(plugin: &Plugin, compiled: io::Result<Option<Vec<u8>>>) -> Result<Self, String> {
-        let compiled = compiled.map_err(|error| os_words(&error))?;
+    fn new(plugin: &Plugin, material: Result<Material, LoadError>) -> Result<Self, String> {
+        let material = material.map_err(|error| error.to_string())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(|error| format!("the hook cannot be run: {}", os_words(&error)))?;
-        Ok(Self { runtime: ManuallyDrop::new(runtime), guest: ManuallyDrop::new(plugin.guest(compiled)) })
+        Ok(Self { runtime: ManuallyDrop::new(runtime), guest: ManuallyDrop::new(plugin.guest(material)) })
     }
 }
 

@@ -16,12 +16,14 @@ fn with_a_hook_that_runs(settings: &str) -> (Running, libc::pid_t) {
         let file = format!("/proc/{0}/task/{0}/children", running.init);
         fs::read_to_string(file).unwrap().split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>()
     };
-    // Two threads: the guest's and its clock.
-    wait_until("the hook", || {
-        children()
-            .first()
-            .is_some_and(|pid| fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|threads| threads.count() == 2))
-    });
+    // It catches the timer's signal once a guest is in it.
+    let alarm = 1 << (libc::SIGALRM - 1);
+    let caught = |pid: libc::pid_t| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:\t"));
+        mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or(0)
+    };
+    wait_until("the hook", || children().first().is_some_and(|&pid| caught(pid) & alarm != 0));
     let hook = children()[0];
     (running, hook)
 }

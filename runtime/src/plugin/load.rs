@@ -8,7 +8,8 @@ use sha2::Digest as _;
 use std::{
     fs::File,
     io::{self, Read as _},
-    path::Path,
+    os::{fd::AsRawFd as _, unix::fs::FileExt as _},
+    path::{Path, PathBuf},
 };
 use wasmtime::{
     Engine, Precompiled,
@@ -150,6 +151,11 @@ pub fn compile(file: File, spec: &PluginSpec) -> Result<Compiled, LoadError> {
         is_component(&bytes)?;
         return compile_component(&bytes, spec.code);
     }
+    compiled(bytes)
+}
+
+/// What was compiled ahead of time, if it was.
+fn compiled(bytes: Vec<u8>) -> Result<Compiled, LoadError> {
     match Engine::detect_precompiled(&bytes) {
         Some(Precompiled::Component) => Ok(Compiled { code: Code::of(&bytes), bytes }),
         _ if bytes.is_empty() => Err(LoadError::Empty),
@@ -191,6 +197,35 @@ fn is_component(bytes: &[u8]) -> Result<(), LoadError> {
         _ if bytes.is_empty() => Err(LoadError::Empty),
         _ => Err(LoadError::NotWasm),
     }
+}
+
+/// Maps a `.cwasm`: what is not needed of it is not read. It is trusted, so this may be done before a process is confined.
+pub fn map(file: &File) -> Result<Unchecked, LoadError> {
+    if !path_of(file).exists() {
+        // No /proc: it is read instead, and not from where the file stands, which other processes share.
+        let length = file.metadata().map_err(LoadError::Unreadable)?.len();
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        file.read_exact_at(&mut bytes, 0).map_err(LoadError::Unreadable)?;
+        return load(&compiled(bytes)?);
+    }
+    let mut header = [0; 64];
+    let kind = match file.read_at(&mut header, 0).map_err(LoadError::Unreadable)? {
+        0 => return Err(LoadError::Empty),
+        // All that tells is at the end of such a file too, so a part of one is none.
+        _ => Engine::detect_precompiled_file(path_of(file)).ok().flatten(),
+    };
+    if kind != Some(Precompiled::Component) {
+        return Err(LoadError::NotCompiled);
+    }
+    let sandbox = Sandbox::new(Code::of(&header)).map_err(|error| LoadError::Engine(one_line(&error)))?;
+    // SAFETY: as with `load`.
+    let component = unsafe { sandbox.load_file(&path_of(file)) };
+    Ok(Unchecked { component: component.map_err(|error| LoadError::OtherBuild(one_line(&error)))?, sandbox })
+}
+
+/// A path to a file that is open, wherever it has been moved to.
+fn path_of(file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
 /// Loads what was compiled, here or in an image build.

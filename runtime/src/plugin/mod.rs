@@ -15,7 +15,7 @@ use crate::{
     process::{Moment, Supervisor},
     sandbox::{Code, Grants, Guest},
 };
-use load::Compiled;
+use load::{Compiled, Unchecked};
 use std::{
     fs::File,
     io::Read as _,
@@ -38,8 +38,26 @@ pub struct Plugin {
 enum Loaded {
     /// In the wrapper itself: checked by the build.
     BuiltIn(&'static [u8]),
-    /// From outside, compiled and checked by another process. The file is in memory and has no name.
-    Compiled { file: File, code: Code, before_start: bool, after_exit: bool },
+    /// A file, and what another process found out about it.
+    File { compiled: CompiledFile, code: Code, before_start: bool, after_exit: bool },
+}
+
+/// A file that holds compiled code.
+enum CompiledFile {
+    /// In memory, without a name: what another process has compiled and checked, after some bytes of [`FACTS`].
+    InMemory(File),
+    /// A `.cwasm` as it lies in the image, where nobody asks for the digest of the bytes that are loaded.
+    OnDisk(File),
+}
+
+/// What a plugin is run from, as far as it takes files to have it.
+pub enum Material {
+    /// All of it is in the wrapper.
+    BuiltIn(&'static [u8]),
+    /// Compiled code, read.
+    Read(Compiled),
+    /// Compiled code, mapped: a large one is read where it is needed.
+    Mapped(Unchecked),
 }
 
 impl Plugin {
@@ -48,16 +66,21 @@ impl Plugin {
         let source = match &spec.source {
             Source::BuiltIn { compiled, .. } => Loaded::BuiltIn(compiled),
             Source::File(path) => {
-                let prepare = || load::open(path);
-                let work =
-                    |file: Result<File, LoadError>| compile_and_check(file, spec).map_err(|error| error.to_string());
+                let in_place = spec.source.is_compiled() && spec.sha256.is_none();
+                let opened = if in_place { Some(load::open(path)?) } else { None };
+                let prepare = || match &opened {
+                    Some(file) => Opened::Mapped(load::map(file)),
+                    None => Opened::File(load::open(path)),
+                };
+                let work = |opened| facts_and_code(opened, spec).map_err(|error| error.to_string());
                 let result = supervisor.isolated(Moment::Loading, load::bounds(spec), deadline, prepare, work);
                 let mut file = result.map_err(load::explain)?;
                 let mut facts = [0; FACTS as usize];
                 file.read_exact(&mut facts).map_err(LoadError::Unreadable)?;
                 let [before_start, after_exit, native] = facts.map(|fact| fact != 0);
                 let code = if native { Code::Native } else { Code::Pulley };
-                Loaded::Compiled { file, code, before_start, after_exit }
+                let compiled = opened.map_or(CompiledFile::InMemory(file), CompiledFile::OnDisk);
+                Loaded::File { compiled, code, before_start, after_exit }
             }
         };
         let grants = spec.grants.clone();
@@ -66,27 +89,34 @@ impl Plugin {
 
     /// Whether it is machine code.
     pub fn is_native(&self) -> bool {
-        matches!(self.source, Loaded::Compiled { code: Code::Native, .. })
+        matches!(self.source, Loaded::File { code: Code::Native, .. })
     }
 
-    /// What it is run from. This is read before a process gives up its files.
-    pub fn compiled(&self) -> std::io::Result<Option<Vec<u8>>> {
-        let Loaded::Compiled { file, .. } = &self.source else { return Ok(None) };
-        let length = file.metadata()?.len().saturating_sub(FACTS);
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-        // Not from where the file stands: another process may be reading it, which shares that with this one.
-        file.read_exact_at(&mut bytes, FACTS)?;
-        Ok(Some(bytes))
-    }
-
-    /// Loads it, from what [`Plugin::compiled`] has read, into this process.
-    pub fn guest(&self, compiled: Option<Vec<u8>>) -> wasmtime::Result<Guest> {
-        let started = Instant::now();
-        let unchecked = match (&self.source, compiled) {
-            (Loaded::BuiltIn(bytes), _) => load::built_in(bytes)?,
-            (Loaded::Compiled { code, .. }, bytes) => {
-                load::load(&Compiled { code: *code, bytes: bytes.unwrap_or_default() })?
+    /// Does what takes files, before a process gives them up.
+    pub fn material(&self) -> Result<Material, LoadError> {
+        match &self.source {
+            Loaded::BuiltIn(bytes) => Ok(Material::BuiltIn(bytes)),
+            Loaded::File { compiled: CompiledFile::OnDisk(file), .. } => load::map(file).map(Material::Mapped),
+            Loaded::File { compiled: CompiledFile::InMemory(file), code, .. } => {
+                // Not from where the file stands: another process may be reading it, which shares that with this one.
+                let read = || {
+                    let length = file.metadata()?.len().saturating_sub(FACTS);
+                    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+                    file.read_exact_at(&mut bytes, FACTS).map(|()| bytes)
+                };
+                let bytes = read().map_err(LoadError::Unreadable)?;
+                Ok(Material::Read(Compiled { code: *code, bytes }))
             }
+        }
+    }
+
+    /// Makes a guest of it, in this process.
+    pub fn guest(&self, material: Material) -> wasmtime::Result<Guest> {
+        let started = Instant::now();
+        let unchecked = match material {
+            Material::BuiltIn(bytes) => load::built_in(bytes)?,
+            Material::Read(compiled) => load::load(&compiled)?,
+            Material::Mapped(unchecked) => unchecked,
         };
         let loaded = started.elapsed();
         let guest = unchecked.sandbox.check(&unchecked.component);
@@ -97,27 +127,37 @@ impl Plugin {
 
     /// Whether it may have a before-start hook. A built-in has none so far.
     pub fn has_before_start(&self) -> bool {
-        matches!(self.source, Loaded::Compiled { before_start: true, .. })
+        matches!(self.source, Loaded::File { before_start: true, .. })
     }
 
     /// Whether it may have an after-exit hook.
     pub fn has_after_exit(&self) -> bool {
-        matches!(self.source, Loaded::BuiltIn(_) | Loaded::Compiled { after_exit: true, .. })
+        matches!(self.source, Loaded::BuiltIn(_) | Loaded::File { after_exit: true, .. })
     }
 }
 
 /// How many bytes before the compiled component say what it is.
 const FACTS: u64 = 3;
 
+/// A plugin's file, in the process that looks into it.
+enum Opened {
+    File(Result<File, LoadError>),
+    Mapped(Result<Unchecked, LoadError>),
+}
+
 /// In a process of its own: a byte each for a before-start hook, an after-exit hook and machine code, and the compiled
-/// component.
-fn compile_and_check(file: Result<File, LoadError>, spec: &PluginSpec) -> Result<Vec<u8>, LoadError> {
-    let compiled = load::compile(file?, spec)?;
-    let guest = load::check(&load::load(&compiled)?, spec.grants.memory)?;
-    let facts = [guest.has_before_start(), guest.has_after_exit(), compiled.code == Code::Native];
-    let mut bytes = compiled.bytes;
-    bytes.splice(0..0, facts.map(u8::from));
-    Ok(bytes)
+/// component where it is not on disk already.
+fn facts_and_code(opened: Opened, spec: &PluginSpec) -> Result<Vec<u8>, LoadError> {
+    let (unchecked, bytes) = match opened {
+        Opened::Mapped(unchecked) => (unchecked?, Vec::new()),
+        Opened::File(file) => {
+            let compiled = load::compile(file?, spec)?;
+            (load::load(&compiled)?, compiled.bytes)
+        }
+    };
+    let guest = load::check(&unchecked, spec.grants.memory)?;
+    let facts = [guest.has_before_start(), guest.has_after_exit(), unchecked.sandbox.code() == Code::Native];
+    Ok([&facts.map(u8::from), &bytes[..]].concat())
 }
 
 /// Loads the plugins. Those that could be are returned, and why the first one could not. Each has an equal part of the time

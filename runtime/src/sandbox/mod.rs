@@ -23,6 +23,7 @@ pub use state::{Grants, JobFacts, Started, State};
 
 use bindings::exports::wrapper::hook::{after_exit, before_start};
 use bindings::wrapper::hook::types::ExitStatus;
+use std::path::Path;
 use wasmtime::{
     Engine, Result, Store,
     component::{Component, InstancePre},
@@ -40,12 +41,18 @@ pub fn compile(target: Option<&str>, component: &[u8]) -> Result<Vec<u8>> {
 /// An engine, and everything that a guest may import.
 pub struct Sandbox {
     engine: Engine,
+    code: Code,
 }
 
 impl Sandbox {
     /// Makes the engine. Fails only where the system has no memory for it.
     pub fn new(code: Code) -> Result<Self> {
-        Ok(Self { engine: engine::engine(code.target(), BUILD)? })
+        Ok(Self { engine: engine::engine(code.target(), BUILD)?, code })
+    }
+
+    /// What it runs.
+    pub fn code(&self) -> Code {
+        self.code
     }
 
     /// The engine that a component must be made for.
@@ -61,6 +68,16 @@ impl Sandbox {
     pub unsafe fn load(&self, compiled: &[u8]) -> Result<Component> {
         // SAFETY: the caller's.
         unsafe { Component::deserialize(&self.engine, compiled) }
+    }
+
+    /// The same with a file, which is mapped.
+    ///
+    /// # Safety
+    ///
+    /// As with [`Sandbox::load`], and nobody changes the file while the component lives.
+    pub unsafe fn load_file(&self, path: &Path) -> Result<Component> {
+        // SAFETY: the caller's.
+        unsafe { Component::deserialize_file(&self.engine, path) }
     }
 
     /// The same with bytes that stay where they are, such as a built-in's.
