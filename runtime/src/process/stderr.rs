@@ -6,6 +6,7 @@
 use std::{
     io::{self, Write},
     sync::atomic::{AtomicI32, Ordering},
+    time::{Duration, Instant},
 };
 
 /// The descriptor that lines are written to.
@@ -23,9 +24,9 @@ pub(super) fn take_for_the_log() {
     }
 }
 
-/// How long one line may wait for a slow reader, in milliseconds. After that it is dropped, and so are the next ones
-/// until there is room again.
-const PATIENCE: i32 = 100;
+/// How long one line may wait for a slow reader. After that it is dropped, and so are the next ones until there is room
+/// again.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The longest line in bytes, its newline included: what a pipe that is ready takes without blocking (PIPE_BUF, pipe(7)),
 /// and takes whole, not mixed with the job's own output.
@@ -39,10 +40,18 @@ pub struct Stderr {
 
 impl Stderr {
     fn has_room(&mut self) -> bool {
-        let mut stderr = libc::pollfd { fd: DESCRIPTOR.load(Ordering::Relaxed), events: libc::POLLOUT, revents: 0 };
-        let patience = if self.full { 0 } else { PATIENCE };
-        // SAFETY: the pointer is to one valid pollfd for the duration of the call.
-        self.full = unsafe { libc::poll(&mut stderr, 1, patience) } == 0;
+        let deadline = Instant::now() + if self.full { Duration::ZERO } else { PATIENCE };
+        let ready = loop {
+            let mut stderr = libc::pollfd { fd: DESCRIPTOR.load(Ordering::Relaxed), events: libc::POLLOUT, revents: 0 };
+            let left = deadline.saturating_duration_since(Instant::now()).as_millis() as libc::c_int;
+            // SAFETY: the pointer is to one valid pollfd for the duration of the call.
+            match unsafe { libc::poll(&mut stderr, 1, left) } {
+                // A timer's signal came: it says nothing of the room.
+                -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+                count => break count,
+            }
+        };
+        self.full = ready == 0;
         !self.full
     }
 }
