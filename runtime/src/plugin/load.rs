@@ -175,7 +175,7 @@ fn compile_component(_: &[u8], _: Code) -> Result<Compiled, LoadError> {
     Err(LoadError::NoCompiler)
 }
 
-/// Compiles a plugin for a target, and checks it as [`check`] does: for `wrapper-plugin`, which has no other work to do.
+/// Compiles a plugin for a target, and checks it: for `wrapper-plugin`, which has no other work to do.
 #[cfg(feature = "compiler")]
 pub fn compile_ahead_of_time(path: &Path, target: &str) -> Result<Vec<u8>, LoadError> {
     let bytes = read(open(path)?)?;
