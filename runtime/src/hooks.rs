@@ -6,7 +6,7 @@
 use crate::{
     plugin::{LoadError, Material, Plugin},
     process::{self, Bounds, Isolated, IsolationError, Moment, Prepared, Signal, Supervisor},
-    report::{millis, one_line, os_words, size},
+    report::{HookResult, millis, one_line, os_words, size},
     sandbox::{Guest, JobFacts, State, bindings::wrapper::hook::types::ExitStatus, limits},
 };
 use std::{
@@ -28,15 +28,6 @@ enum Phase {
     AfterExit(ExitStatus),
 }
 
-/// A hook that failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Failure {
-    /// Its plugin.
-    plugin: String,
-    /// The reason, in a sentence.
-    why: String,
-}
-
 /// How the job ended, in the terms of the contract.
 pub fn exit_status(status: &process::ExitStatus) -> ExitStatus {
     match status {
@@ -46,12 +37,13 @@ pub fn exit_status(status: &process::ExitStatus) -> ExitStatus {
     }
 }
 
-/// Runs the hooks that decide whether the job may start.
+/// Runs the hooks that decide whether the job may start, and adds their results.
 pub fn before_start(
     supervisor: &mut Supervisor,
     plugins: &[Plugin],
     job: &JobFacts,
     deadline: Instant,
+    results: &mut Vec<HookResult>,
 ) -> Result<(), process::ExitStatus> {
     if !plugins.iter().any(Plugin::has_before_start) {
         return Ok(());
@@ -59,27 +51,27 @@ pub fn before_start(
     if let Some(signal) = supervisor.asked_to_end() {
         return Err(process::ExitStatus::asked_to_end(signal));
     }
-    match run_all(supervisor, &Phase::BeforeStart, plugins, job, deadline, None) {
-        Ok(failures) => failures.first().map_or(Ok(()), |first| {
-            let why = format!("before-start hook {} failed: {}", first.plugin, first.why);
-            Err(process::ExitStatus::refused(why))
-        }),
-        Err(signal) => Err(process::ExitStatus::asked_to_end(signal)),
+    run_all(supervisor, &Phase::BeforeStart, plugins, job, deadline, None, results)
+        .map_err(process::ExitStatus::asked_to_end)?;
+    match results.iter().find_map(|result| Some((&result.plugin, result.failure.as_ref()?))) {
+        Some((plugin, why)) => Err(process::ExitStatus::refused(format!("before-start hook {plugin} failed: {why}"))),
+        None => Ok(()),
     }
 }
 
-/// Runs the hooks that are told how the job ended, the first of them where it was prepared. Returns whether one of them
-/// failed.
+/// Runs the hooks that are told how the job ended, the first of them where it was prepared, and adds their results.
 pub fn after_exit(
     supervisor: &mut Supervisor,
     plugins: &[Plugin],
     job: &JobFacts,
     timeout: Duration,
     prepared: Option<Prepared>,
-) -> bool {
-    let Some(status) = job.status.clone() else { return false };
-    let result = run_all(supervisor, &Phase::AfterExit(status), plugins, job, Instant::now() + timeout, prepared);
-    !result.is_ok_and(|failures| failures.is_empty())
+    results: &mut Vec<HookResult>,
+) {
+    let Some(status) = job.status.clone() else { return };
+    // No signal ends this phase.
+    let _: Result<(), Signal> =
+        run_all(supervisor, &Phase::AfterExit(status), plugins, job, Instant::now() + timeout, prepared, results);
 }
 
 /// Makes the first after-exit hook ready beside a job that has just been started: many a job ends in its first moments, and
@@ -130,7 +122,7 @@ fn bounds(plugin: &Plugin) -> Bounds {
     Bounds { memory: plugin.grants.memory.saturating_add(limits::HOST_MEMORY), native: plugin.is_native() }
 }
 
-/// Runs the hooks of a phase until the deadline, and returns those that failed; or the signal that ended the phase.
+/// Runs the hooks of a phase until the deadline, and adds their results; or says which signal ended the phase.
 fn run_all(
     supervisor: &mut Supervisor,
     phase: &Phase,
@@ -138,13 +130,13 @@ fn run_all(
     job: &JobFacts,
     deadline: Instant,
     mut prepared: Option<Prepared>,
-) -> Result<Vec<Failure>, Signal> {
-    let (moment, has_hook): (_, fn(&Plugin) -> bool) = match phase {
-        Phase::BeforeStart => (Moment::BeforeStart, Plugin::has_before_start),
-        Phase::AfterExit(_) => (Moment::AfterExit, Plugin::has_after_exit),
+    results: &mut Vec<HookResult>,
+) -> Result<(), Signal> {
+    let (moment, hook, has_hook): (_, _, fn(&Plugin) -> bool) = match phase {
+        Phase::BeforeStart => (Moment::BeforeStart, "before-start", Plugin::has_before_start),
+        Phase::AfterExit(_) => (Moment::AfterExit, "after-exit", Plugin::has_after_exit),
     };
     let plugins: Vec<_> = plugins.iter().filter(|plugin| has_hook(plugin)).collect();
-    let mut failures = Vec::new();
     for (index, plugin) in plugins.iter().enumerate() {
         let started = Instant::now();
         // An equal share of what is left, so that a hook that hangs leaves the others theirs; what one does not use is
@@ -183,20 +175,18 @@ fn run_all(
                 Err(error) => Err(one_line(&error.to_string())),
             }
         };
-        let took = millis(started.elapsed());
-        let plugin = &*plugin.name;
-        match result {
-            Ok(()) => tracing::info!(plugin, "done in {took}"),
-            Err(why) => {
-                tracing::warn!(plugin, "failed in {took}: {why}");
-                failures.push(Failure { plugin: plugin.to_owned(), why });
-                if matches!(phase, Phase::BeforeStart) {
-                    break;
-                }
-            }
+        let took = started.elapsed();
+        let (name, has_failed) = (plugin.name.clone(), result.is_err());
+        match &result {
+            Ok(()) => tracing::info!(plugin = name, "done in {}", millis(took)),
+            Err(why) => tracing::warn!(plugin = name, "failed in {}: {why}", millis(took)),
+        }
+        results.push(HookResult { plugin: name, hook, took, failure: result.err() });
+        if has_failed && matches!(phase, Phase::BeforeStart) {
+            break;
         }
     }
-    Ok(failures)
+    Ok(())
 }
 
 /// In a process of its own: what a hook needs to run, whatever it will be told.

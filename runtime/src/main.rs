@@ -10,14 +10,14 @@ use std::{
     ffi::c_int,
     io::{Write as _, stdout},
     path::Path,
-    time::Instant,
+    time::{Duration, Instant},
 };
 use wrapper::{
     cli::{self, Command, Invocation, OnHookFailure, Options},
     hooks, install,
     plugin::{self, Plugin},
     process::{Behaviour, ExitStatus, Prepared, Signals, Supervisor, code},
-    report::{self, LogFormat, LogLevel, millis},
+    report::{self, Account, LogFormat, LogLevel, millis},
     sandbox::{JobFacts, Started},
 };
 
@@ -56,31 +56,39 @@ fn run() -> u8 {
     let start_by = Instant::now() + options.start_timeout;
     let (plugins, refused) = plugin::load_all(&options.plugins, &mut supervisor, start_by);
     let mut job = JobFacts { name: command.name(), started: None, status: None };
-    let mut prepared = None;
-    let status = match refused {
-        Some(why) => ExitStatus::refused(why),
-        None => hooks::before_start(&mut supervisor, &plugins, &job, start_by)
+    let (mut prepared, mut results) = (None, Vec::new());
+    let (status, ran) = match refused {
+        Some(why) => (ExitStatus::refused(why), None),
+        None => hooks::before_start(&mut supervisor, &plugins, &job, start_by, &mut results)
             .and_then(|()| run_job(&mut supervisor, &command, &mut job, &plugins, &mut prepared))
-            .unwrap_or_else(|not_started| not_started),
+            .unwrap_or_else(|not_started| (not_started, None)),
     };
     if let ExitStatus::NotStarted { .. } = status {
         tracing::error!("{} {status}", job.name);
     }
     job.status = Some(hooks::exit_status(&status));
-    let failed = hooks::after_exit(&mut supervisor, &plugins, &job, options.hook_timeout, prepared);
+    hooks::after_exit(&mut supervisor, &plugins, &job, options.hook_timeout, prepared, &mut results);
 
+    let has_failed = results.iter().any(|result| result.failure.is_some());
+    let exit_code = exit_code(&status, &options, has_failed);
+    if let Some(path) = &options.report {
+        Account { job: &job, ran, status: &status, exit_code, hooks: &results }.write(path);
+    }
+    exit_code
+}
+
+/// The wrapper's own.
+fn exit_code(status: &ExitStatus, options: &Options, has_failed: bool) -> u8 {
     let code = match status {
         // It has no exit code of its own that could be mapped.
-        ExitStatus::NotStarted { code, .. } => code,
+        ExitStatus::NotStarted { code, .. } => return *code,
         _ => options.map_exit.apply(status.code()),
     };
-    match (code, options.on_hook_failure) {
-        (0, OnHookFailure::Fail) if failed => {
-            tracing::error!("exit code {} instead of 0, as a hook failed", code::REFUSED);
-            code::REFUSED
-        }
-        (code, _) => code,
+    if code == 0 && has_failed && options.on_hook_failure == OnHookFailure::Fail {
+        tracing::error!("exit code {} instead of 0, as a hook failed", code::REFUSED);
+        return code::REFUSED;
     }
+    code
 }
 
 /// From here on there is a log.
@@ -100,14 +108,14 @@ fn install(path: &Path, force: bool) -> u8 {
     }
 }
 
-/// Runs the job to its end.
+/// Runs the job to its end, and says how long that took.
 fn run_job(
     supervisor: &mut Supervisor,
     command: &Command,
     facts: &mut JobFacts,
     plugins: &[Plugin],
     prepared: &mut Option<Prepared>,
-) -> Result<ExitStatus, ExitStatus> {
+) -> Result<(ExitStatus, Option<Duration>), ExitStatus> {
     if let Some(signal) = supervisor.asked_to_end() {
         return Err(ExitStatus::asked_to_end(signal));
     }
@@ -123,7 +131,8 @@ fn run_job(
     tracing::info!("started {} (pid {})", facts.name, job.pid);
     facts.started = Some(Started { pid: job.pid, at: job.started_at, clock: job.started });
     let status = supervisor.wait_for_job(&job, prepared);
-    tracing::info!("{} {status} after {}", facts.name, millis(job.started.elapsed()));
+    let ran = job.started.elapsed();
+    tracing::info!("{} {status} after {}", facts.name, millis(ran));
     supervisor.look_after_orphans(&job);
-    Ok(status)
+    Ok((status, Some(ran)))
 }

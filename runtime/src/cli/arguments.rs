@@ -62,6 +62,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     pub wait_all: Option<Duration>,
 
+    /// Write an account of the run there when it is over, as JSON, such as to /dev/termination-log [env: WRAPPER_REPORT]
+    #[arg(long, value_name = "PATH")]
+    pub report: Option<PathBuf>,
+
     /// Load and check every plugin, say what each imports and whether it is granted, and exit with 0, or with 125 where one
     /// cannot be used
     #[arg(long)]

@@ -14,7 +14,7 @@ use crate::{
 use arguments::Arguments;
 use clap::Parser as _;
 use environment::{setting, switch};
-use std::{env, ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
+use std::{env, ffi::OsString, path::{Path, PathBuf}, str::FromStr, time::Duration};
 
 /// What a failed after-exit hook does to the exit code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -82,6 +82,8 @@ pub struct Options {
     pub behaviour: Behaviour,
     /// Exit codes that are to be reported as others.
     pub map_exit: ExitMap,
+    /// Where an account of the run is to be written.
+    pub report: Option<PathBuf>,
     /// Form of the log.
     pub log_format: LogFormat,
     /// The least of what is logged.
@@ -180,10 +182,20 @@ impl Options {
                 none if none.is_empty() => setting(None, "WRAPPER_MAP_EXIT", &text, str::parse)?.unwrap_or_default(),
                 mappings => mappings.into(),
             },
+            report: setting(arguments.report, "WRAPPER_REPORT", &text, |path| {
+                Ok::<_, String>(PathBuf::from(path))
+            })?
+            .map(|path| absolute(&path))
+            .transpose()?,
             log_format: setting(arguments.log_format, "WRAPPER_LOG_FORMAT", &text, str::parse)?.unwrap_or_default(),
             log_level: setting(arguments.log_level, "WRAPPER_LOG", &text, str::parse)?.unwrap_or_default(),
         })
     }
+}
+
+/// A path that stays the same when the wrapper moves to `/`.
+fn absolute(path: &Path) -> Result<PathBuf, String> {
+    std::path::absolute(path).map_err(|error| format!("report '{}': {}", path.display(), report::os_words(&error)))
 }
 
 fn parse_plugins<'a>(specs: impl IntoIterator<Item = &'a str>, origin: &str) -> Result<Vec<PluginSpec>, String> {

@@ -1,0 +1,9 @@
+//! What the wrapper tells of a run: lines of log while it goes on, and an account of it when it is over.
+
+mod account;
+mod log;
+mod words;
+
+pub use account::{Account, HookResult};
+pub use log::{LogFormat, LogLevel, init};
+pub use words::{LONGEST, millis, one_line, os_words, printable, size};
