@@ -2,6 +2,8 @@
 //!
 //! The binary is `target/dist/wrapper`, as `make build` leaves it, or the one that the variable `WRAPPER` names.
 
+#[cfg(target_arch = "x86_64")]
+pub mod clock;
 pub mod guests;
 mod network;
 mod run;

@@ -211,7 +211,8 @@ fn a_closed_stdout_does_not_change_what_check_returns() {
 
 #[test]
 fn no_deadline_is_on_a_clock_that_can_be_set() {
-    // Setting it is not for a test, so this looks where it is read: for the start of the job, which a hook is told.
+    // The sandbox table has runs under a clock that jumps; this looks where it is read: for the start of the job, which a
+    // hook is told.
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../runtime/src")];
     let mut readers = Vec::new();
     while let Some(folder) = folders.pop() {

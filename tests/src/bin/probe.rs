@@ -22,8 +22,10 @@ fn main() {
         Some("size") => size(),
         Some("peak") => peak(&arguments[1], &arguments[2..]),
         Some("terminal") => terminal(&arguments[1..]),
+        #[cfg(target_arch = "x86_64")]
+        Some("jump") => process::exit(wrapper_tests::clock::run_with_jumping_clock(&arguments[1..])),
         _ => {
-            eprintln!("probe: what to do is one of catch, signals, groups, orphans, leave, die, size, peak, terminal");
+            eprintln!("probe: what to do is one of catch, signals, groups, orphans, leave, die, size, peak, terminal, jump");
             process::exit(2);
         }
     }

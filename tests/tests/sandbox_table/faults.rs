@@ -74,13 +74,36 @@ pub fn rows(folder: &Path) -> Vec<Row> {
             done_to_the_wrapper("sleep 0.2; kill -STOP $PPID; sleep 0.3; kill -CONT $PPID"),
             "hostile: done in ",
         ),
+        Row::new(
+            "the disk is full that --report is to be written to",
+            {
+                let disk = "mount -t tmpfs -o size=8k none /mnt && ! head -c 9000 /dev/zero >/mnt/full && exec \"$0\" \"$@\"";
+                let run = run(["--plugin", "echo", "--report", "/mnt/report", "sh", "-c", "exit 3"]);
+                run.under(&["unshare", "--mount", "sh", "-c", disk])
+            },
+            "the report cannot be written to /mnt/report: No space left on device",
+        ),
         Row::silent("the log's reader is gone", hostile("flood-log"), closed_pipe()),
         Row::silent("the log's reader has stopped reading", hostile("flood-log"), full_pipe()),
     ];
+    if cfg!(target_arch = "x86_64") {
+        rows.extend(clock_rows());
+    }
     for (tried, mebibytes) in ADDRESS_SPACE {
         rows.push(Row::new(tried, limited(&format!("--as={}", mebibytes << 20)), "sh exited 3"));
     }
     rows
+}
+
+/// The clock is set an hour to and fro, whenever it is read.
+fn clock_rows() -> impl Iterator<Item = Row> {
+    [
+        ("the clock jumps, and the hook is told of the job", job("echo"), ECHO),
+        ("the clock jumps, and the guest loops", hostile("spin"), "stopped at its deadline"),
+        ("the clock jumps, and the guest waits for ever", hostile("sleep"), "stopped at its deadline"),
+    ]
+    .map(|(tried, run, says)| Row::new(tried, run.under(&[env!("CARGO_BIN_EXE_probe"), "jump"]), says))
+    .into_iter()
 }
 
 /// From where the wrapper can be executed at all to where it has all that it wants.
