@@ -4,7 +4,7 @@
 //! host, the epoch one that spins, and the supervisor, which waits in its own process, kills whatever is not back by then.
 
 use crate::{
-    plugin::{LoadError, Material, Plugin},
+    plugin::{self, LoadError, Material, Plugin},
     process::{self, Bounds, Isolated, IsolationError, Moment, Prepared, Signal, Supervisor},
     report::{HookResult, millis, one_line, os_words, size},
     sandbox::{Guest, JobFacts, State, bindings::wrapper::hook::types::ExitStatus, limits},
@@ -40,7 +40,7 @@ pub fn exit_status(status: &process::ExitStatus) -> ExitStatus {
 /// Runs the hooks that decide whether the job may start, and adds their results.
 pub fn before_start(
     supervisor: &mut Supervisor,
-    plugins: &[Plugin],
+    plugins: &mut [Plugin],
     job: &JobFacts,
     deadline: Instant,
     results: &mut Vec<HookResult>,
@@ -62,7 +62,7 @@ pub fn before_start(
 /// Runs the hooks that are told how the job ended, the first of them where it was prepared, and adds their results.
 pub fn after_exit(
     supervisor: &mut Supervisor,
-    plugins: &[Plugin],
+    plugins: &mut [Plugin],
     job: &JobFacts,
     timeout: Duration,
     prepared: Option<Prepared>,
@@ -77,7 +77,7 @@ pub fn after_exit(
 /// Makes the first after-exit hook ready beside a job that has just been started: many a job ends in its first moments, and
 /// then waits for nothing but the hook itself.
 pub fn prepare_after_exit(plugins: &[Plugin], job: &JobFacts) -> Option<Prepared> {
-    let plugin = plugins.iter().find(|plugin| plugin.has_after_exit())?;
+    let plugin = plugins.iter().find(|plugin| plugin.has_after_exit()).filter(|plugin| plugin.is_compiled())?;
     let work = |ready: Result<Ready, String>, told: Vec<u8>| {
         let call = Call::from_bytes(&told).ok_or("the wrapper does not understand itself")?;
         let job = JobFacts { status: Some(call.status.clone()), ..job.clone() };
@@ -119,14 +119,14 @@ impl Call {
 
 /// What the process may have that runs a hook.
 fn bounds(plugin: &Plugin) -> Bounds {
-    Bounds { memory: plugin.grants.memory.saturating_add(limits::HOST_MEMORY), native: plugin.is_native() }
+    Bounds { memory: plugin.grants.memory.saturating_add(limits::HOST_MEMORY), native: plugin.is_native(), background: None }
 }
 
 /// Runs the hooks of a phase until the deadline, and adds their results; or says which signal ended the phase.
 fn run_all(
     supervisor: &mut Supervisor,
     phase: &Phase,
-    plugins: &[Plugin],
+    plugins: &mut [Plugin],
     job: &JobFacts,
     deadline: Instant,
     mut prepared: Option<Prepared>,
@@ -136,13 +136,14 @@ fn run_all(
         Phase::BeforeStart => (Moment::BeforeStart, "before-start", Plugin::has_before_start),
         Phase::AfterExit(_) => (Moment::AfterExit, "after-exit", Plugin::has_after_exit),
     };
-    let plugins: Vec<_> = plugins.iter().filter(|plugin| has_hook(plugin)).collect();
-    for (index, plugin) in plugins.iter().enumerate() {
+    let plugins: Vec<_> = plugins.iter_mut().filter(|plugin| has_hook(plugin)).collect();
+    let count = plugins.len();
+    for (index, plugin) in plugins.into_iter().enumerate() {
         let started = Instant::now();
         // An equal share of what is left, so that a hook that hangs leaves the others theirs; what one does not use is
         // there for the next.
         let share =
-            deadline.saturating_duration_since(started) / u32::try_from(plugins.len() - index).unwrap_or(u32::MAX);
+            deadline.saturating_duration_since(started) / u32::try_from(count - index).unwrap_or(u32::MAX);
         let timeout = plugin.timeout.map_or(share, |own| own.min(share));
         let result = if timeout.is_zero() {
             Err("had no time left".to_owned())
@@ -152,7 +153,8 @@ fn run_all(
                 Phase::BeforeStart => "--start-timeout",
                 Phase::AfterExit(_) => "--hook-timeout",
             };
-            let mut start = || {
+            let deadline = started + timeout;
+            let mut start = |plugin: &Plugin| {
                 if let (Some(prepared), Phase::AfterExit(status)) = (prepared.take(), phase) {
                     let call = Call { status: status.clone(), timeout, option: option.to_owned() };
                     if let Some(under_way) = call.to_bytes().and_then(|bytes| prepared.go(&bytes).ok()) {
@@ -162,11 +164,21 @@ fn run_all(
                 Isolated::start(
                     bounds(plugin),
                     || plugin.material(),
-                    |material| run(phase, plugin, Ready::new(plugin, material)?, job, started + timeout, option),
+                    |material| run(phase, plugin, Ready::new(plugin, material)?, job, deadline, option),
                 )
             };
-            let result = start().map_err(IsolationError::System);
-            match result.and_then(|work| supervisor.finish(work, moment, started + timeout + LEEWAY)) {
+            let result = plugin.compile(supervisor, moment, deadline).map_err(|error| match error {
+                IsolationError::Signaled(_) => error,
+                IsolationError::TimedOut => {
+                    IsolationError::Failed(format!("was not compiled by its deadline; {option} grants more"))
+                }
+                error => IsolationError::Failed(format!("it {}", plugin::explain(error))),
+            });
+            let result = result.and_then(|()| {
+                let pid = supervisor.add(start(plugin)?);
+                supervisor.finish(pid, moment, deadline + LEEWAY)
+            });
+            match result {
                 Ok(_) => Ok(()),
                 Err(IsolationError::Signaled(signal)) => return Err(signal),
                 Err(IsolationError::Died(status)) => {

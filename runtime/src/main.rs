@@ -54,20 +54,21 @@ fn run() -> u8 {
     let mut supervisor = Supervisor::new(signals, options.behaviour.clone());
 
     let start_by = Instant::now() + options.start_timeout;
-    let (plugins, refused) = plugin::load_all(&options.plugins, &mut supervisor, start_by);
+    let (mut plugins, refused) =
+        plugin::load_all(&options.plugins, options.cache.as_deref(), &mut supervisor, start_by);
     let mut job = JobFacts { name: command.name(), started: None, status: None };
     let (mut prepared, mut results) = (None, Vec::new());
     let (status, ran) = match refused {
         Some(why) => (ExitStatus::refused(why), None),
-        None => hooks::before_start(&mut supervisor, &plugins, &job, start_by, &mut results)
-            .and_then(|()| run_job(&mut supervisor, &command, &mut job, &plugins, &mut prepared))
+        None => hooks::before_start(&mut supervisor, &mut plugins, &job, start_by, &mut results)
+            .and_then(|()| run_job(&mut supervisor, &command, &mut job, &mut plugins, &options, &mut prepared))
             .unwrap_or_else(|not_started| (not_started, None)),
     };
     if let ExitStatus::NotStarted { .. } = status {
         tracing::error!("{} {status}", job.name);
     }
     job.status = Some(hooks::exit_status(&status));
-    hooks::after_exit(&mut supervisor, &plugins, &job, options.hook_timeout, prepared, &mut results);
+    hooks::after_exit(&mut supervisor, &mut plugins, &job, options.hook_timeout, prepared, &mut results);
 
     let has_failed = results.iter().any(|result| result.failure.is_some());
     let exit_code = exit_code(&status, &options, has_failed);
@@ -113,7 +114,8 @@ fn run_job(
     supervisor: &mut Supervisor,
     command: &Command,
     facts: &mut JobFacts,
-    plugins: &[Plugin],
+    plugins: &mut [Plugin],
+    options: &Options,
     prepared: &mut Option<Prepared>,
 ) -> Result<(ExitStatus, Option<Duration>), ExitStatus> {
     if let Some(signal) = supervisor.asked_to_end() {
@@ -130,6 +132,7 @@ fn run_job(
     *prepared = first_hook;
     tracing::info!("started {} (pid {})", facts.name, job.pid);
     facts.started = Some(Started { pid: job.pid, at: job.started_at, clock: job.started });
+    plugin::compile_beside(plugins, supervisor, options.start_timeout);
     let status = supervisor.wait_for_job(&job, prepared);
     let ran = job.started.elapsed();
     tracing::info!("{} {status} after {}", facts.name, millis(ran));

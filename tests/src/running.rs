@@ -79,7 +79,8 @@ impl Drop for Running {
     }
 }
 
-fn children(pid: libc::pid_t) -> Vec<libc::pid_t> {
+/// The process ids of a process's children.
+pub fn children(pid: libc::pid_t) -> Vec<libc::pid_t> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }

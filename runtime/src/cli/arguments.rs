@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     pub hook_timeout: Option<Duration>,
 
-    /// Deadline of compiling plugin files and of all hooks before the start together [env: WRAPPER_START_TIMEOUT] [default: 60s]
+    /// Deadline of checking plugin files and of all hooks before the start together [env: WRAPPER_START_TIMEOUT] [default: 60s]
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     pub start_timeout: Option<Duration>,
 
@@ -61,6 +61,10 @@ pub(super) struct Arguments {
     /// the wrapper a subreaper [env: WRAPPER_WAIT_ALL]
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     pub wait_all: Option<Duration>,
+
+    /// Keep compiled plugins in this folder from run to run, which must be this user's own [env: WRAPPER_CACHE]
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
 
     /// Write an account of the run there when it is over, as JSON, such as to /dev/termination-log [env: WRAPPER_REPORT]
     #[arg(long, value_name = "PATH")]

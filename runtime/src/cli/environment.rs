@@ -3,7 +3,7 @@
 use std::{env, fmt::Display};
 
 /// The variables that the wrapper reads.
-pub(super) const VARIABLES: [&str; 13] = [
+pub(super) const VARIABLES: [&str; 14] = [
     "WRAPPER_PLUGIN_PATH",
     "WRAPPER_HOOK_TIMEOUT",
     "WRAPPER_START_TIMEOUT",
@@ -14,6 +14,7 @@ pub(super) const VARIABLES: [&str; 13] = [
     "WRAPPER_MAP_EXIT",
     "WRAPPER_GRACE",
     "WRAPPER_WAIT_ALL",
+    "WRAPPER_CACHE",
     "WRAPPER_REPORT",
     "WRAPPER_LOG_FORMAT",
     "WRAPPER_LOG",

@@ -82,6 +82,8 @@ pub struct Options {
     pub behaviour: Behaviour,
     /// Exit codes that are to be reported as others.
     pub map_exit: ExitMap,
+    /// Where compiled plugins are kept.
+    pub cache: Option<PathBuf>,
     /// Where an account of the run is to be written.
     pub report: Option<PathBuf>,
     /// Form of the log.
@@ -182,15 +184,18 @@ impl Options {
                 none if none.is_empty() => setting(None, "WRAPPER_MAP_EXIT", &text, str::parse)?.unwrap_or_default(),
                 mappings => mappings.into(),
             },
-            report: setting(arguments.report, "WRAPPER_REPORT", &text, |path| {
-                Ok::<_, String>(PathBuf::from(path))
-            })?
-            .map(|path| absolute(&path))
-            .transpose()?,
+            cache: setting(arguments.cache, "WRAPPER_CACHE", &text, path)?,
+            report: setting(arguments.report, "WRAPPER_REPORT", &text, path)?
+                .map(|path| absolute(&path))
+                .transpose()?,
             log_format: setting(arguments.log_format, "WRAPPER_LOG_FORMAT", &text, str::parse)?.unwrap_or_default(),
             log_level: setting(arguments.log_level, "WRAPPER_LOG", &text, str::parse)?.unwrap_or_default(),
         })
     }
+}
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    Ok(PathBuf::from(text))
 }
 
 /// A path that stays the same when the wrapper moves to `/`.

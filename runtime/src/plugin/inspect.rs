@@ -1,7 +1,7 @@
 //! What `--check` tells of a plugin: its hooks, and what becomes of each import.
 
 use super::{
-    load::{self, LoadError, Unchecked},
+    load::{self, Bytes, LoadError, Unchecked},
     spec::{PluginSpec, Source},
 };
 use crate::{
@@ -59,8 +59,11 @@ impl Inspection {
             (Source::BuiltIn { compiled, .. }, _) => load::built_in(compiled),
             (Source::File(_), file) => file
                 .unwrap_or(Err(LoadError::NotAFile))
-                .and_then(|file| load::compile(file, spec))
-                .and_then(|compiled| load::load(&compiled)),
+                .and_then(|file| {
+                    let bytes = Bytes::read(&file)?;
+                    bytes.are_meant(spec)?;
+                    load::load(&load::compile(bytes, spec)?)
+                }),
         };
         let imports = unchecked.as_ref().map_or_else(|_| Vec::new(), imports);
         let guest = unchecked.and_then(|unchecked| load::check(&unchecked, spec.grants.memory));

@@ -7,7 +7,7 @@ use crate::sandbox::{BUILD, Code, Guest, Sandbox, bindings::wrapper::hook::types
 use sha2::Digest as _;
 use std::{
     fs::File,
-    io::{self, Read as _},
+    io,
     os::{fd::AsRawFd as _, unix::fs::FileExt as _},
     path::{Path, PathBuf},
 };
@@ -52,6 +52,9 @@ pub enum LoadError {
         /// The one asked for.
         expected: Sha256,
     },
+    /// Not the bytes that were checked.
+    #[error("has changed since it was checked, before the job")]
+    Changed,
     /// Something else than WebAssembly.
     #[error("is not WebAssembly")]
     NotWasm,
@@ -137,21 +140,53 @@ pub fn open(path: &Path) -> Result<File, LoadError> {
     File::open(path).map_err(LoadError::Unreadable)
 }
 
-/// Reads a plugin's file, and compiles it where that has not been done. This is for a process of its own: it takes time and
-/// memory as the file would have it.
-pub fn compile(file: File, spec: &PluginSpec) -> Result<Compiled, LoadError> {
-    let bytes = read(file)?;
-    if let Some(expected) = spec.sha256 {
-        let found = Sha256(sha2::Sha256::digest(&bytes).into());
-        if found != expected {
-            return Err(LoadError::OtherDigest { found, expected });
+/// A plugin's bytes, and their digest.
+pub struct Bytes {
+    bytes: Vec<u8>,
+    pub digest: Sha256,
+}
+
+impl Bytes {
+    /// Reads a plugin's file, and never more of it than a plugin may have. Not from where the file stands, which other
+    /// processes share.
+    pub fn read(file: &File) -> Result<Self, LoadError> {
+        let length = file.metadata().map_err(LoadError::Unreadable)?.len();
+        if length > limits::PLUGIN_FILE {
+            return Err(LoadError::TooLarge);
+        }
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        file.read_exact_at(&mut bytes, 0).map_err(LoadError::Unreadable)?;
+        let digest = Sha256(sha2::Sha256::digest(&bytes).into());
+        Ok(Self { bytes, digest })
+    }
+
+    /// Whether they are those that were asked for.
+    pub fn are_meant(&self, spec: &PluginSpec) -> Result<(), LoadError> {
+        match spec.sha256 {
+            Some(expected) if expected != self.digest => Err(LoadError::OtherDigest { found: self.digest, expected }),
+            _ => Ok(()),
         }
     }
-    if !spec.source.is_compiled() {
-        is_component(&bytes)?;
-        return compile_component(&bytes, spec.code);
+}
+
+/// Compiles a plugin where that has not been done. This is for a process of its own: it takes time and memory as the file
+/// would have it.
+pub fn compile(Bytes { bytes, .. }: Bytes, spec: &PluginSpec) -> Result<Compiled, LoadError> {
+    if spec.source.is_compiled() {
+        return compiled(bytes);
     }
-    compiled(bytes)
+    is_component(&bytes)?;
+    compile_component(&bytes, spec.code)
+}
+
+/// Loads what can be checked as the plugin can: all of it where it is compiled, and what is there but for its code where it
+/// is not. The same is to be said of the process.
+pub fn load_to_check(Bytes { bytes, .. }: Bytes, spec: &PluginSpec) -> Result<Unchecked, LoadError> {
+    if spec.source.is_compiled() {
+        return load(&compiled(bytes)?);
+    }
+    is_component(&bytes)?;
+    load(&compile_skeleton(&bytes, spec.code)?)
 }
 
 /// What was compiled ahead of time, if it was.
@@ -170,15 +205,25 @@ fn compile_component(bytes: &[u8], code: Code) -> Result<Compiled, LoadError> {
     Ok(Compiled { code, bytes: compiled })
 }
 
+#[cfg(feature = "compiler")]
+fn compile_skeleton(bytes: &[u8], code: Code) -> Result<Compiled, LoadError> {
+    let compiled =
+        super::skeleton::compile(code.target(), bytes).map_err(|error| LoadError::Invalid(one_line(&error)))?;
+    Ok(Compiled { code, bytes: compiled })
+}
+
 #[cfg(not(feature = "compiler"))]
 fn compile_component(_: &[u8], _: Code) -> Result<Compiled, LoadError> {
     Err(LoadError::NoCompiler)
 }
 
+#[cfg(not(feature = "compiler"))]
+use compile_component as compile_skeleton;
+
 /// Compiles a plugin for a target, and checks it: for `wrapper-plugin`, which has no other work to do.
 #[cfg(feature = "compiler")]
 pub fn compile_ahead_of_time(path: &Path, target: &str) -> Result<Vec<u8>, LoadError> {
-    let bytes = read(open(path)?)?;
+    let Bytes { bytes, .. } = Bytes::read(&open(path)?)?;
     is_component(&bytes)?;
     let pulley = compile_component(&bytes, Code::Pulley)?;
     check(&load(&pulley)?, u64::MAX)?;
@@ -202,11 +247,8 @@ fn is_component(bytes: &[u8]) -> Result<(), LoadError> {
 /// Maps a `.cwasm`: what is not needed of it is not read. It is trusted, so this may be done before a process is confined.
 pub fn map(file: &File) -> Result<Unchecked, LoadError> {
     if !path_of(file).exists() {
-        // No /proc: it is read instead, and not from where the file stands, which other processes share.
-        let length = file.metadata().map_err(LoadError::Unreadable)?.len();
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-        file.read_exact_at(&mut bytes, 0).map_err(LoadError::Unreadable)?;
-        return load(&compiled(bytes)?);
+        // No /proc: it is read instead.
+        return load(&compiled(Bytes::read(file)?.bytes)?);
     }
     let mut header = [0; 64];
     let kind = match file.read_at(&mut header, 0).map_err(LoadError::Unreadable)? {
@@ -248,7 +290,8 @@ pub fn built_in(compiled: &'static [u8]) -> Result<Unchecked, LoadError> {
 
 /// What a process may have that compiles and loads a plugin. What was compiled before may be machine code.
 pub fn bounds(spec: &PluginSpec) -> Bounds {
-    Bounds { memory: limits::COMPILER_MEMORY, native: spec.code == Code::Native || spec.source.is_compiled() }
+    let native = spec.code == Code::Native || spec.source.is_compiled();
+    Bounds { memory: limits::COMPILER_MEMORY, native, background: None }
 }
 
 /// What the end of such a process means.
@@ -289,16 +332,6 @@ pub fn check(Unchecked { sandbox, component }: &Unchecked, memory: u64) -> Resul
         .map(|(name, _)| name.as_str())
         .collect();
     Err(LoadError::NoHook(if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }))
-}
-
-/// Reads a file, and never more of it than a plugin may have.
-fn read(file: File) -> Result<Vec<u8>, LoadError> {
-    let mut bytes = Vec::new();
-    file.take(limits::PLUGIN_FILE + 1).read_to_end(&mut bytes).map_err(LoadError::Unreadable)?;
-    if bytes.len() as u64 > limits::PLUGIN_FILE {
-        return Err(LoadError::TooLarge);
-    }
-    Ok(bytes)
 }
 
 /// Whether an export, if it is one of the contract's hooks, has the function that can be called as such.

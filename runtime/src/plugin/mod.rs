@@ -1,8 +1,12 @@
 //! Plugins: what is asked for, and whether it can be had. Nothing of a guest runs here, and this process looks into none.
 
 mod built_in;
+mod cache;
+mod file;
 mod inspect;
 mod load;
+#[cfg(feature = "compiler")]
+mod skeleton;
 mod spec;
 
 pub use inspect::check;
@@ -12,14 +16,15 @@ pub use load::compile_ahead_of_time;
 pub use spec::{PluginSpec, Sha256, Source};
 
 use crate::{
-    process::{Moment, Supervisor},
-    sandbox::{Code, Grants, Guest},
+    process::{IsolationError, Moment, Supervisor},
+    sandbox::{Grants, Guest},
 };
-use load::{Compiled, Unchecked};
+use cache::Cache;
+use file::PluginFile;
+pub use load::explain;
+use load::Unchecked;
 use std::{
-    fs::File,
-    io::Read as _,
-    os::unix::fs::FileExt as _,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -38,75 +43,72 @@ pub struct Plugin {
 enum Loaded {
     /// In the wrapper itself: checked by the build.
     BuiltIn(&'static [u8]),
-    /// A file, and what another process found out about it.
-    File { compiled: CompiledFile, code: Code, before_start: bool, after_exit: bool },
-}
-
-/// A file that holds compiled code.
-enum CompiledFile {
-    /// In memory, without a name: what another process has compiled and checked, after some bytes of [`FACTS`].
-    InMemory(File),
-    /// A `.cwasm` as it lies in the image, where nobody asks for the digest of the bytes that are loaded.
-    OnDisk(File),
+    /// A file.
+    File(PluginFile),
 }
 
 /// What a plugin is run from, as far as it takes files to have it.
 pub enum Material {
     /// All of it is in the wrapper.
     BuiltIn(&'static [u8]),
-    /// Compiled code, read.
-    Read(Compiled),
     /// Compiled code, mapped: a large one is read where it is needed.
     Mapped(Unchecked),
 }
 
 impl Plugin {
-    /// Compiles and checks what was asked for, by the deadline.
-    pub fn load(spec: &PluginSpec, supervisor: &mut Supervisor, deadline: Instant) -> Result<Self, LoadError> {
+    /// Checks what was asked for, by the deadline, and compiles it if that cannot be done while the job runs.
+    pub fn load(
+        spec: &PluginSpec,
+        cache: Option<&Cache>,
+        supervisor: &mut Supervisor,
+        deadline: Instant,
+    ) -> Result<Self, LoadError> {
         let source = match &spec.source {
             Source::BuiltIn { compiled, .. } => Loaded::BuiltIn(compiled),
             Source::File(path) => {
-                let in_place = spec.source.is_compiled() && spec.sha256.is_none();
-                let opened = if in_place { Some(load::open(path)?) } else { None };
-                let prepare = || match &opened {
-                    Some(file) => Opened::Mapped(load::map(file)),
-                    None => Opened::File(load::open(path)),
-                };
-                let work = |opened| facts_and_code(opened, spec).map_err(|error| error.to_string());
-                let result = supervisor.isolated(Moment::Loading, load::bounds(spec), deadline, prepare, work);
-                let mut file = result.map_err(load::explain)?;
-                let mut facts = [0; FACTS as usize];
-                file.read_exact(&mut facts).map_err(LoadError::Unreadable)?;
-                let [before_start, after_exit, native] = facts.map(|fact| fact != 0);
-                let code = if native { Code::Native } else { Code::Pulley };
-                let compiled = opened.map_or(CompiledFile::InMemory(file), CompiledFile::OnDisk);
-                Loaded::File { compiled, code, before_start, after_exit }
+                let mut file = PluginFile::check(path, spec, cache, supervisor, deadline)?;
+                // A process beside the job would be one of those that are waited for.
+                if file.facts.before_start || supervisor.waits_for_all() {
+                    file.compile(supervisor, Moment::Loading, deadline).map_err(load::explain)?;
+                }
+                Loaded::File(file)
             }
         };
         let grants = spec.grants.clone();
         Ok(Self { name: spec.source.name(), grants, timeout: spec.timeout, source })
     }
 
+    /// Sees to it that it is compiled, by the deadline.
+    pub fn compile(
+        &mut self,
+        supervisor: &mut Supervisor,
+        moment: Moment,
+        deadline: Instant,
+    ) -> Result<(), IsolationError> {
+        match &mut self.source {
+            Loaded::BuiltIn(_) => Ok(()),
+            Loaded::File(file) => file.compile(supervisor, moment, deadline),
+        }
+    }
+
+    /// Whether it is compiled.
+    pub fn is_compiled(&self) -> bool {
+        match &self.source {
+            Loaded::BuiltIn(_) => true,
+            Loaded::File(file) => file.is_compiled(),
+        }
+    }
+
     /// Whether it is machine code.
     pub fn is_native(&self) -> bool {
-        matches!(self.source, Loaded::File { code: Code::Native, .. })
+        matches!(&self.source, Loaded::File(file) if file.facts.native)
     }
 
     /// Does what takes files, before a process gives them up.
     pub fn material(&self) -> Result<Material, LoadError> {
         match &self.source {
             Loaded::BuiltIn(bytes) => Ok(Material::BuiltIn(bytes)),
-            Loaded::File { compiled: CompiledFile::OnDisk(file), .. } => load::map(file).map(Material::Mapped),
-            Loaded::File { compiled: CompiledFile::InMemory(file), code, .. } => {
-                // Not from where the file stands: another process may be reading it, which shares that with this one.
-                let read = || {
-                    let length = file.metadata()?.len().saturating_sub(FACTS);
-                    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-                    file.read_exact_at(&mut bytes, FACTS).map(|()| bytes)
-                };
-                let bytes = read().map_err(LoadError::Unreadable)?;
-                Ok(Material::Read(Compiled { code: *code, bytes }))
-            }
+            Loaded::File(file) => file.map().map(Material::Mapped),
         }
     }
 
@@ -115,7 +117,6 @@ impl Plugin {
         let started = Instant::now();
         let unchecked = match material {
             Material::BuiltIn(bytes) => load::built_in(bytes)?,
-            Material::Read(compiled) => load::load(&compiled)?,
             Material::Mapped(unchecked) => unchecked,
         };
         let loaded = started.elapsed();
@@ -127,49 +128,35 @@ impl Plugin {
 
     /// Whether it may have a before-start hook. A built-in has none so far.
     pub fn has_before_start(&self) -> bool {
-        matches!(self.source, Loaded::File { before_start: true, .. })
+        matches!(&self.source, Loaded::File(file) if file.facts.before_start)
     }
 
     /// Whether it may have an after-exit hook.
     pub fn has_after_exit(&self) -> bool {
-        matches!(self.source, Loaded::BuiltIn(_) | Loaded::File { after_exit: true, .. })
-    }
-}
-
-/// How many bytes before the compiled component say what it is.
-const FACTS: u64 = 3;
-
-/// A plugin's file, in the process that looks into it.
-enum Opened {
-    File(Result<File, LoadError>),
-    Mapped(Result<Unchecked, LoadError>),
-}
-
-/// In a process of its own: a byte each for a before-start hook, an after-exit hook and machine code, and the compiled
-/// component where it is not on disk already.
-fn facts_and_code(opened: Opened, spec: &PluginSpec) -> Result<Vec<u8>, LoadError> {
-    let (unchecked, bytes) = match opened {
-        Opened::Mapped(unchecked) => (unchecked?, Vec::new()),
-        Opened::File(file) => {
-            let compiled = load::compile(file?, spec)?;
-            (load::load(&compiled)?, compiled.bytes)
+        match &self.source {
+            Loaded::BuiltIn(_) => true,
+            Loaded::File(file) => file.facts.after_exit,
         }
-    };
-    let guest = load::check(&unchecked, spec.grants.memory)?;
-    let facts = [guest.has_before_start(), guest.has_after_exit(), unchecked.sandbox.code() == Code::Native];
-    Ok([&facts.map(u8::from), &bytes[..]].concat())
+    }
 }
 
 /// Loads the plugins. Those that could be are returned, and why the first one could not. Each has an equal part of the time
 /// that is left, so that one that takes too long leaves the others theirs.
-pub fn load_all(specs: &[PluginSpec], supervisor: &mut Supervisor, deadline: Instant) -> (Vec<Plugin>, Option<String>) {
+pub fn load_all(
+    specs: &[PluginSpec],
+    cache: Option<&Path>,
+    supervisor: &mut Supervisor,
+    deadline: Instant,
+) -> (Vec<Plugin>, Option<String>) {
+    let is_to_compile = |spec: &PluginSpec| matches!(spec.source, Source::File(_)) && !spec.source.is_compiled();
+    let cache = cache.filter(|_| specs.iter().any(is_to_compile)).and_then(Cache::open);
     let mut refused = None;
     let mut left = u32::try_from(specs.len()).unwrap_or(u32::MAX);
     let plugins = specs.iter().filter_map(|spec| {
         let now = Instant::now();
         let own_deadline = now + deadline.saturating_duration_since(now) / left;
         left -= 1;
-        match Plugin::load(spec, supervisor, own_deadline) {
+        match Plugin::load(spec, cache.as_ref(), supervisor, own_deadline) {
             Ok(plugin) => Some(plugin),
             Err(error) => {
                 let why = format!("plugin {} {error}", spec.source);
@@ -182,4 +169,16 @@ pub fn load_all(specs: &[PluginSpec], supervisor: &mut Supervisor, deadline: Ins
         }
     });
     (plugins.collect(), refused)
+}
+
+/// Compiles what is not compiled yet beside the job, one after the other, each with so much time on a CPU.
+pub fn compile_beside(plugins: &mut [Plugin], supervisor: &mut Supervisor, time: Duration) {
+    let mut turn = None;
+    for plugin in plugins {
+        if let Loaded::File(file) = &mut plugin.source
+            && !file.is_compiled()
+        {
+            turn = file.compile_beside(supervisor, time, turn);
+        }
+    }
 }

@@ -95,6 +95,7 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_close,
     libc::SYS_connect,
     libc::SYS_fcntl,
+    libc::SYS_fdatasync,
     libc::SYS_getpeername,
     libc::SYS_getsockname,
     libc::SYS_getsockopt,

@@ -10,6 +10,7 @@ use std::{
     io::{self, PipeWriter, Read as _, Seek as _, Write as _},
     os::fd::{AsRawFd as _, FromRawFd as _},
     panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
 };
 
 /// The exit code of work that returned an error.
@@ -21,6 +22,9 @@ const PANICKED: u8 = 101;
 /// What is read of an error, in bytes.
 const LONGEST_ERROR: u64 = 64 << 10;
 
+/// Of setpriority(2).
+const LOWEST_PRIORITY: libc::c_int = 19;
+
 /// What the work may have.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -28,6 +32,8 @@ pub struct Bounds {
     pub memory: u64,
     /// Whether it runs machine code that it has compiled.
     pub native: bool,
+    /// At a low priority, and with no more than this time on a CPU.
+    pub background: Option<Duration>,
 }
 
 /// Why there is no result.
@@ -55,6 +61,8 @@ pub enum IsolationError {
 pub struct Isolated {
     /// Its process.
     pub pid: libc::pid_t,
+    /// How that ended, once it has.
+    pub(super) ended: Option<ExitStatus>,
     output: File,
 }
 
@@ -115,12 +123,22 @@ impl Isolated {
         work: impl FnOnce(T) -> Result<Vec<u8>, String>,
     ) -> io::Result<Self> {
         // SAFETY: the name is a C string; the descriptor is new and nobody else's.
-        let mut output = unsafe {
+        let output = unsafe {
             match libc::memfd_create(c"result".as_ptr(), libc::MFD_CLOEXEC) {
                 -1 => return Err(io::Error::last_os_error()),
                 descriptor => File::from_raw_fd(descriptor),
             }
         };
+        Self::start_into(output, bounds, prepare, work)
+    }
+
+    /// The same with an empty file for the result, which is on disk when the process has ended.
+    pub fn start_into<T>(
+        mut output: File,
+        bounds: Bounds,
+        prepare: impl FnOnce() -> T,
+        work: impl FnOnce(T) -> Result<Vec<u8>, String>,
+    ) -> io::Result<Self> {
         // SAFETY: there is one thread, so the child finds no lock held by another that is not there any more.
         match unsafe { libc::fork() } {
             -1 => Err(io::Error::last_os_error()),
@@ -136,18 +154,19 @@ impl Isolated {
                     Ok(Err(why)) => (FAILED, why.into_bytes()),
                     Err(_) => (PANICKED, Vec::new()),
                 };
-                let code = if output.write_all(&bytes).is_ok() { code } else { PANICKED };
+                let is_written = bytes.is_empty() || output.write_all(&bytes).and_then(|()| output.sync_data()).is_ok();
+                let code = if is_written { code } else { PANICKED };
                 // SAFETY: no pointers. Nothing of the parent's is to be flushed or dropped here.
                 unsafe { libc::_exit(code.into()) }
             }
-            pid => Ok(Self { pid, output }),
+            pid => Ok(Self { pid, ended: None, output }),
         }
     }
 
     /// What came of it, when its process has ended.
-    pub fn result(mut self, status: ExitStatus) -> Result<File, IsolationError> {
+    pub(super) fn result(mut self) -> Result<File, IsolationError> {
         self.output.rewind()?;
-        match status {
+        match self.ended.unwrap_or(ExitStatus::Exited(PANICKED)) {
             ExitStatus::Exited(0) => Ok(self.output),
             ExitStatus::Exited(FAILED) => {
                 let mut bytes = Vec::new();
@@ -170,6 +189,11 @@ fn limit(bounds: Bounds) {
         libc::getrlimit(libc::RLIMIT_AS, &mut space);
         space.rlim_cur = space.rlim_cur.min(bounds.memory);
         libc::setrlimit(libc::RLIMIT_AS, &space);
+        if let Some(time) = bounds.background {
+            libc::setpriority(libc::PRIO_PROCESS, 0, LOWEST_PRIORITY);
+            let seconds = time.as_secs().max(1);
+            libc::setrlimit(libc::RLIMIT_CPU, &libc::rlimit { rlim_cur: seconds, rlim_max: seconds });
+        }
     }
     take_for_the_log();
     harden::refuse_core_dumps();

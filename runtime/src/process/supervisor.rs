@@ -43,6 +43,8 @@ pub struct Supervisor {
     pub(super) reaps_orphans: bool,
     /// Signals for the job that came before it was there.
     early: Vec<Arrived>,
+    /// Work that is under way, or has ended and was not asked for.
+    work: Vec<Isolated>,
 }
 
 /// Where in the run work is done apart from the job, and what signals then mean.
@@ -67,7 +69,7 @@ impl Supervisor {
                 tracing::warn!("the wrapper cannot become a subreaper: {}", io::Error::last_os_error());
             }
         }
-        Self { signals, behaviour, terminal: Terminal::find(), reaps_orphans, early: Vec::new() }
+        Self { signals, behaviour, terminal: Terminal::find(), reaps_orphans, early: Vec::new(), work: Vec::new() }
     }
 
     /// Whether it waits for all processes that the job leaves.
@@ -95,23 +97,37 @@ impl Supervisor {
         work: impl FnOnce(T) -> Result<Vec<u8>, String>,
     ) -> Result<File, IsolationError> {
         let work = Isolated::start(bounds, prepare, work)?;
-        self.finish(work, moment, deadline)
+        let pid = self.add(work);
+        self.finish(pid, moment, deadline)
+    }
+
+    /// Work that goes on beside all else, until it is asked for by its process.
+    pub fn add(&mut self, work: Isolated) -> libc::pid_t {
+        let pid = work.pid;
+        self.work.push(work);
+        pid
+    }
+
+    /// Reaps whoever ended, and tells of those that were not doing the wrapper's own work.
+    fn reap(&mut self, mut tell: impl FnMut(libc::pid_t, Change)) {
+        reap_all(|pid, change| match (self.work.iter_mut().find(|work| work.pid == pid), change) {
+            (Some(work), Change::Ended(status)) => work.ended = Some(status),
+            (Some(_), Change::Stopped(_)) => {}
+            (None, change) => tell(pid, change),
+        });
     }
 
     /// Waits for the result of work that is under way.
-    pub fn finish(&mut self, work: Isolated, moment: Moment, deadline: Instant) -> Result<File, IsolationError> {
+    pub fn finish(&mut self, pid: libc::pid_t, moment: Moment, deadline: Instant) -> Result<File, IsolationError> {
         let mut killed_for = None;
         loop {
-            let mut ended = None;
-            reap_all(|pid, change| {
-                if let Change::Ended(status) = change
-                    && pid == work.pid
-                {
-                    ended = Some(status);
-                }
-            });
-            if let Some(status) = ended {
-                return killed_for.map_or_else(|| work.result(status), Err);
+            self.reap(|_, _| {});
+            let Some(at) = self.work.iter().position(|work| work.pid == pid) else {
+                return Err(IsolationError::System(io::ErrorKind::NotFound.into()));
+            };
+            if self.work[at].ended.is_some() {
+                let work = self.work.swap_remove(at);
+                return killed_for.map_or_else(|| work.result(), Err);
             }
             let wait_until = if killed_for.is_none() { Some(deadline) } else { None };
             match self.signals.wait(wait_until) {
@@ -132,7 +148,7 @@ impl Supervisor {
                 }
             }
             // SAFETY: no pointers; the child is not reaped yet, so its id is its own.
-            unsafe { libc::kill(work.pid, Signal::KILL.number()) };
+            unsafe { libc::kill(pid, Signal::KILL.number()) };
         }
     }
 
@@ -165,7 +181,7 @@ impl Supervisor {
         }
         loop {
             let mut change = None;
-            reap_all(|pid, its| match its {
+            self.reap(|pid, its| match its {
                 its if pid == job.group() => change = Some(its),
                 Change::Ended(_) if prepared.as_ref().is_some_and(|prepared| prepared.pid() == pid) => *prepared = None,
                 _ => {}

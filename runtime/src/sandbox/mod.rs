@@ -32,10 +32,16 @@ use wasmtime::{
 /// What plugins compiled by this build are marked with: its own version and the engine's.
 pub const BUILD: &str = env!("WRAPPER_BUILD");
 
-/// Compiles a component, for [`Sandbox::load`]. No target means this very CPU.
+/// The engine that compiles for a target. None means this very CPU.
+#[cfg(feature = "compiler")]
+pub fn compiler(target: Option<&str>) -> Result<Engine> {
+    engine::engine(target, BUILD)
+}
+
+/// Compiles a component, for [`Sandbox::load`].
 #[cfg(feature = "compiler")]
 pub fn compile(target: Option<&str>, component: &[u8]) -> Result<Vec<u8>> {
-    engine::engine(target, BUILD)?.precompile_component(component)
+    compiler(target)?.precompile_component(component)
 }
 
 /// An engine, and everything that a guest may import.
