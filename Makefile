@@ -43,8 +43,9 @@ demo: build ## End a real Envoy sidecar when `ls -l` is done
 	@scripts/demo
 
 test: build ## Install what is missing and run every test
-	@scripts/setup envoy test inits
+	@scripts/setup envoy test inits bench
 	@scripts/test
+	@scripts/bench --quick
 
 compare-init: build ## Put the same cases to tini, dumb-init and catatonit; writes docs/init-comparison.md
 	@scripts/setup test inits

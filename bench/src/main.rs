@@ -11,7 +11,7 @@ mod plot;
 mod scaling;
 mod stub;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser;
 use page::{Row, Unit};
 use std::{fs, path::PathBuf};
@@ -85,26 +85,34 @@ fn rows(stub: &Stub, rounds: usize) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Whole runs only, held against ratios with a margin for a machine that has other things to do.
+/// The most that a whole run may take, as a multiple of another's, both over plain `/bin/true`: twice what it takes.
+const LIMITS: [(&str, &str, f64); 4] = [
+    ("wrapper, no hooks", "tini", 2.0),
+    ("wrapper-slim, no hooks", "tini", 2.0),
+    ("wrapper-slim", "tini", 4.0),
+    ("wrapper", "sh, curl", 0.4),
+];
+
+/// How often it is measured before a ratio counts as worse: another process may have had the machine.
+const ATTEMPTS: u32 = 3;
+
+/// Whole runs only, held against the limits.
 fn quick(stub: &Stub) -> Result<()> {
-    let wall = measure::wall(stub, &contender::whole_runs(), 31)?;
-    let over = |name: &str| wall.median(name) - wall.median("/bin/true");
-    const LIMITS: [(&str, &str, f64); 4] = [
-        ("wrapper, no hooks", "tini", 2.0),
-        ("wrapper-slim, no hooks", "tini", 2.0),
-        ("wrapper-slim", "tini", 4.0),
-        ("wrapper", "sh, curl", 0.5),
-    ];
-    for (name, other, most) in LIMITS {
-        let ratio = over(name) / over(other);
-        println!("{name}: {ratio:.2} of {other} (at most {most})");
+    let mut worse = String::new();
+    for _ in 0..ATTEMPTS {
+        let wall = measure::wall(stub, &contender::whole_runs(), 31)?;
+        let over = |name: &str| wall.median(name) - wall.median("/bin/true");
+        worse.clear();
+        for (name, other, most) in LIMITS {
+            let ratio = over(name) / over(other);
+            println!("{name}: {ratio:.2} of {other} (at most {most})");
+            if ratio > most {
+                worse = format!("{name} takes {ratio:.2} times as long as {other}, both over plain /bin/true");
+            }
+        }
+        if worse.is_empty() {
+            return Ok(());
+        }
     }
-    for values in &wall.0 {
-        println!("{:?} {:.0} µs", values.name, values.quantile(0.5));
-    }
-    for (name, other, most) in LIMITS {
-        let ratio = over(name) / over(other);
-        ensure!(ratio <= most, "{name} takes {ratio:.2} times as long as {other}, both over plain /bin/true");
-    }
-    Ok(())
+    bail!(worse)
 }
