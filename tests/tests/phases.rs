@@ -106,16 +106,16 @@ fn before_the_start_other_signals_are_kept_for_the_job() {
 }
 
 #[test]
-fn while_a_plugin_is_compiled_who_is_asked_to_end_does_not_start_and_its_hook_runs() {
+fn while_a_plugin_is_checked_who_is_asked_to_end_does_not_start_and_its_hook_runs() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("large.wasm");
     let core = format!("{MEMORY} (START (i32.const 0)) {}", "(func)".repeat(20_000));
     std::fs::write(&file, hook(&core)).unwrap();
     for signal in ASKS_TO_END {
         let mut child = run(["--plugin", file.to_str().unwrap(), "echo", "started"]).start();
-        // The compiler is its first child.
+        // The process that checks it is its first child.
         let children = format!("/proc/{0}/task/{0}/children", child.id());
-        wait_until("the compiler", || std::fs::read_to_string(&children).is_ok_and(|list| !list.is_empty()));
+        wait_until("its check", || std::fs::read_to_string(&children).is_ok_and(|list| !list.is_empty()));
         send(&child, signal);
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let (code, said, log) = end(child, &mut stderr, String::new());
