@@ -16,6 +16,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rerun-if-changed={}", source.display());
     }
     println!("cargo::rerun-if-changed=src/sandbox/engine.rs");
+    // The profile that plugins are built with.
+    println!("cargo::rerun-if-changed=../Cargo.toml");
 
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
     let components =

@@ -121,17 +121,13 @@ fn run_job(
     if let Some(signal) = supervisor.asked_to_end() {
         return Err(ExitStatus::asked_to_end(signal));
     }
-    let (program, arguments) = (&command.program, &command.arguments);
-    let waits_for_all = supervisor.waits_for_all();
-    let (job, first_hook) = supervisor.start(program, arguments, |job| {
-        let started = Some(Started { pid: job.pid, at: job.started_at, clock: job.started });
-        let facts = JobFacts { started, ..facts.clone() };
-        // It would be one of the processes that are waited for.
-        if waits_for_all { None } else { hooks::prepare_after_exit(plugins, &facts) }
-    })?;
-    *prepared = first_hook;
-    tracing::info!("started {} (pid {})", facts.name, job.pid);
+    let job = supervisor.start(&command.program, &command.arguments)?;
     facts.started = Some(Started { pid: job.pid, at: job.started_at, clock: job.started });
+    // It would be one of the processes that are waited for.
+    if !supervisor.waits_for_all() {
+        *prepared = hooks::prepare_after_exit(plugins, facts);
+    }
+    tracing::info!("started {} (pid {})", facts.name, job.pid);
     plugin::compile_beside(plugins, supervisor, options.start_timeout);
     let status = supervisor.wait_for_job(&job, prepared);
     let ran = job.started.elapsed();

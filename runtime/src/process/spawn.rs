@@ -1,10 +1,10 @@
 //! Starting the job.
 
-use super::{ExitStatus, Signal, Signals, code, terminal::Terminal};
+use super::{ExitStatus, Signal, Signals, code, signals::CallersSignals, terminal::Terminal};
 use crate::report::{os_words, printable};
 use std::{
     ffi::{CStr, CString, OsString},
-    io::{self, PipeReader, Read as _, Write as _},
+    io,
     os::unix::ffi::OsStrExt as _,
     process, ptr,
     time::{Instant, SystemTime},
@@ -28,17 +28,23 @@ impl Job {
     }
 }
 
-/// A job that has been forked; whether it can be executed is not known yet.
-#[derive(Debug)]
-pub(super) struct Starting {
-    /// What it will be.
-    pub job: Job,
-    name: String,
-    /// An error number, if it cannot; nothing, once it is executed.
-    failure: PipeReader,
+/// What the child needs between its start and its execution, all of it prepared: it allocates nothing.
+struct Child<'a> {
+    words: &'a [*const libc::c_char],
+    callers: CallersSignals,
+    terminal: Option<Terminal>,
+    parent_death: Option<Signal>,
+    wrapper: u32,
+    /// Why it could not be executed, if it could not.
+    failure: Option<io::Error>,
 }
 
-/// Starts a program with its arguments, found in `PATH` as `execvp` does.
+/// Stack of the child until it is executed, in bytes, beside the words of a script's command line: execvp puts the names
+/// that it tries there, which are no longer than a path can be.
+const STACK: usize = 64 << 10;
+
+/// Starts a program with its arguments, found in `PATH` as `execvp` does, and returns when it is executed, or the status
+/// that a shell would report where it cannot be.
 ///
 /// It has the caller's streams, environment, working directory, signal mask and dispositions, a process group of its own,
 /// and the terminal where there is one. `parent_death` is sent to it when the wrapper dies.
@@ -48,69 +54,65 @@ pub(super) fn spawn(
     signals: &Signals,
     terminal: Option<Terminal>,
     parent_death: Option<Signal>,
-) -> Result<Starting, ExitStatus> {
+) -> Result<Job, ExitStatus> {
     let name = printable(&program.to_string_lossy());
-    let callers = signals.callers();
-    let terminal = terminal.filter(|terminal| terminal.is_ours());
-    let wrapper = process::id();
     let words: Result<Vec<_>, _> =
         std::iter::once(program).chain(arguments).map(|word| CString::new(word.as_bytes())).collect();
     // They come from a command line, where a zero byte would have been their end.
     let words = words.map_err(|error| not_started(&name, &error.into()))?;
-    let argv: Vec<_> = words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect();
-    let (failure, mut report) = io::pipe().map_err(|error| not_started(&name, &error))?;
-    let (started, started_at) = (Instant::now(), SystemTime::now());
-    // SAFETY: there is one thread. Between fork and exec the child makes async-signal-safe calls and allocates nothing; the
-    // pointers are to C strings that live until then, and the list of them ends with a null.
-    let pid = unsafe {
-        match libc::fork() {
-            0 => {
-                libc::setpgid(0, 0);
-                if let Some(terminal) = terminal {
-                    // All signals are still blocked here, SIGTTOU among them.
-                    terminal.give_to(libc::getpid());
-                }
-                if let Some(signal) = parent_death {
-                    libc::prctl(libc::PR_SET_PDEATHSIG, signal.number());
-                    // The wrapper may have died before that.
-                    if libc::getppid() as u32 != wrapper {
-                        libc::raise(signal.number());
-                    }
-                }
-                let error = match callers.restore() {
-                    Ok(()) => {
-                        libc::execvp(argv[0], argv.as_ptr());
-                        io::Error::last_os_error()
-                    }
-                    Err(error) => error,
-                };
-                // Where even this fails, the exit code says so.
-                drop(report.write_all(&error.raw_os_error().unwrap_or_default().to_ne_bytes()));
-                libc::_exit(code::NOT_EXECUTABLE.into())
-            }
-            pid => pid,
-        }
+    let pointers: Vec<_> = words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect();
+    let mut child = Child {
+        words: &pointers,
+        callers: signals.callers(),
+        terminal: terminal.filter(|terminal| terminal.is_ours()),
+        parent_death,
+        wrapper: process::id(),
+        failure: None,
     };
-    drop(report);
-    match u32::try_from(pid) {
-        Ok(pid) => Ok(Starting { job: Job { pid, started_at, started }, name, failure }),
-        Err(_) => Err(not_started(&name, &io::Error::last_os_error())),
+    let mut stack = Vec::<u128>::with_capacity((STACK + size_of_val(&pointers[..])) / size_of::<u128>());
+    let (started, started_at) = (Instant::now(), SystemTime::now());
+    // SAFETY: with these flags this thread, which is the only one, stands still until the child is executed or has ended, so
+    // that the child has this memory for itself. It runs on a stack of its own that lives as long, makes async-signal-safe
+    // calls, and handles no signal: they are blocked, and where the job's mask is restored none has a handler.
+    let pid = unsafe {
+        let top = stack.as_mut_ptr().add(stack.capacity());
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+        libc::clone(execute, top.cast(), flags, (&raw mut child).cast())
+    };
+    match (u32::try_from(pid), child.failure) {
+        (Ok(pid), None) => Ok(Job { pid, started_at, started }),
+        (Ok(_), Some(error)) => {
+            // SAFETY: the pointer is to a valid integer; the child is this one, and has no more to do than to end.
+            unsafe { libc::waitpid(pid, &mut 0, 0) };
+            Err(not_started(&name, &error))
+        }
+        (Err(_), _) => Err(not_started(&name, &io::Error::last_os_error())),
     }
 }
 
-impl Starting {
-    /// Waits until it is executed. Returns the status that a shell would report where it cannot be.
-    pub fn finish(mut self) -> Result<Job, ExitStatus> {
-        let mut number = [0; 4];
-        match self.failure.read_exact(&mut number) {
-            Ok(()) => {
-                // SAFETY: the pointer is to a valid integer; the child is this one, and has no more to do than to end.
-                unsafe { libc::waitpid(self.job.group(), &mut 0, 0) };
-                Err(not_started(&self.name, &io::Error::from_raw_os_error(i32::from_ne_bytes(number))))
-            }
-            // It closed its end by being executed, or by its death.
-            Err(_) => Ok(self.job),
+/// In the child: becomes the job.
+extern "C" fn execute(child: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: the pointer is to the parent's value, which nobody else uses until this has ended; the words end with a null.
+    unsafe {
+        let child = &mut *child.cast::<Child<'_>>();
+        libc::setpgid(0, 0);
+        if let Some(terminal) = child.terminal {
+            // All signals are still blocked here, SIGTTOU among them.
+            terminal.give_to(libc::getpid());
         }
+        if let Some(signal) = child.parent_death {
+            libc::prctl(libc::PR_SET_PDEATHSIG, signal.number());
+            // The wrapper may have died before that.
+            if libc::getppid() as u32 != child.wrapper {
+                libc::kill(libc::getpid(), signal.number());
+            }
+        }
+        child.failure = child.callers.restore().err();
+        if child.failure.is_none() {
+            libc::execvp(child.words[0], child.words.as_ptr());
+            child.failure = Some(io::Error::last_os_error());
+        }
+        libc::_exit(code::NOT_EXECUTABLE.into())
     }
 }
 

@@ -152,21 +152,14 @@ impl Supervisor {
         }
     }
 
-    /// Starts the job, and moves to `/` so as not to keep a file system from being unmounted. What can be done `meanwhile`
-    /// does not wait until the job is executed, and is dropped where it cannot be.
-    pub fn start<T>(
-        &mut self,
-        program: &OsString,
-        arguments: &[OsString],
-        meanwhile: impl FnOnce(&Job) -> T,
-    ) -> Result<(Job, T), ExitStatus> {
-        let starting = spawn(program, arguments, &self.signals, self.terminal, self.behaviour.parent_death)?;
-        let done = meanwhile(&starting.job);
-        let job = starting.finish().inspect_err(|_| self.take_terminal_back(None))?;
+    /// Starts the job, and moves to `/` so as not to keep a file system from being unmounted.
+    pub fn start(&mut self, program: &OsString, arguments: &[OsString]) -> Result<Job, ExitStatus> {
+        let job = spawn(program, arguments, &self.signals, self.terminal, self.behaviour.parent_death)
+            .inspect_err(|_| self.take_terminal_back(None))?;
         if let Err(error) = std::env::set_current_dir("/") {
             tracing::debug!("the wrapper stays in its working directory: {error}");
         }
-        Ok((job, done))
+        Ok(job)
     }
 
     /// Waits until the job has ended, passing signals on to it and reaping orphans meanwhile.
