@@ -119,7 +119,11 @@ impl Call {
 
 /// What the process may have that runs a hook.
 fn bounds(plugin: &Plugin) -> Bounds {
-    Bounds { memory: plugin.grants.memory.saturating_add(limits::HOST_MEMORY), native: plugin.is_native(), background: None }
+    Bounds {
+        memory: plugin.grants.memory.saturating_add(limits::HOST_MEMORY),
+        native: plugin.is_native(),
+        background: None,
+    }
 }
 
 /// Runs the hooks of a phase until the deadline, and adds their results; or says which signal ended the phase.
@@ -142,8 +146,7 @@ fn run_all(
         let started = Instant::now();
         // An equal share of what is left, so that a hook that hangs leaves the others theirs; what one does not use is
         // there for the next.
-        let share =
-            deadline.saturating_duration_since(started) / u32::try_from(count - index).unwrap_or(u32::MAX);
+        let share = deadline.saturating_duration_since(started) / u32::try_from(count - index).unwrap_or(u32::MAX);
         let timeout = plugin.timeout.map_or(share, |own| own.min(share));
         let result = if timeout.is_zero() {
             Err("had no time left".to_owned())

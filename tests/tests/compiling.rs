@@ -72,10 +72,12 @@ fn the_job_does_not_wait_for_the_compiler_and_its_end_does_not_either() {
 fn plugins_are_compiled_one_after_the_other_at_a_low_priority() {
     let folder = tempfile::tempdir().unwrap();
     let plugin = large(folder.path());
-    let arguments = ["--plugin", &plugin, "--plugin", &plugin, "--plugin", "echo", "sh", "-c", "echo ready; exec sleep 61"];
+    let arguments =
+        ["--plugin", &plugin, "--plugin", &plugin, "--plugin", "echo", "sh", "-c", "echo ready; exec sleep 61"];
     let (running, _) = Running::start(run(arguments));
     let pid = running.init;
-    let compilers = || -> Vec<_> { children(pid).into_iter().filter(|pid| stat(*pid, 19).as_deref() == Some("19")).collect() };
+    let compilers =
+        || -> Vec<_> { children(pid).into_iter().filter(|pid| stat(*pid, 19).as_deref() == Some("19")).collect() };
     wait_until("two processes of low priority", || compilers().len() == 2);
     let [first, second] = compilers()[..] else { panic!("there were two") };
     // The second has done nothing while the first is there.
@@ -185,7 +187,8 @@ fn what_was_compiled_is_kept_and_found_by_what_it_depends_on() {
     let native = Kept { cache: kept.cache.clone(), ..native };
     native.run().outcome().exits(3).never_says("is in the cache");
     native.run().outcome().exits(3).says("is in the cache");
-    let large = Kept { plugin: large(kept.folder.path()), cache: kept.cache.clone(), folder: tempfile::tempdir().unwrap() };
+    let large =
+        Kept { plugin: large(kept.folder.path()), cache: kept.cache.clone(), folder: tempfile::tempdir().unwrap() };
     large.run().outcome().exits(3).never_says("is in the cache");
     assert_eq!(kept.entries().len(), 3);
     // A pinned digest is checked all the same.
@@ -207,7 +210,10 @@ fn whatever_is_doubtful_is_left_alone() {
     doubted(&|kept| mode(&kept.cache, 0o1777), "is not used: others may write to it (mode 1777)");
     doubted(&|kept| chown(&kept.cache, Some(61_003), None).unwrap(), "is not used: it belongs to user 61003");
     doubted(&|kept| mode(&entry(kept), 0o620), "in the cache is not used: others may write to it (mode 0620)");
-    doubted(&|kept| chown(entry(kept), Some(61_003), None).unwrap(), "in the cache is not used: it belongs to user 61003");
+    doubted(
+        &|kept| chown(entry(kept), Some(61_003), None).unwrap(),
+        "in the cache is not used: it belongs to user 61003",
+    );
     doubted(
         &|kept| {
             let (entry, aside) = (entry(kept), kept.folder.path().join("aside"));

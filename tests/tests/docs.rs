@@ -88,7 +88,9 @@ fn the_make_targets_in_the_readme_exist() {
 #[test]
 fn no_document_names_a_file_that_is_not_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for document in ["README.md", "wit/README.md", "SECURITY.md", "docs/init.md", "docs/init-comparison.md", "docs/report.md"] {
+    for document in
+        ["README.md", "wit/README.md", "SECURITY.md", "docs/init.md", "docs/init-comparison.md", "docs/report.md"]
+    {
         let folder = root.join(document).parent().unwrap().to_owned();
         for link in read(document).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let local = !link.starts_with("http");

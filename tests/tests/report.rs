@@ -112,7 +112,10 @@ fn it_is_replaced_at_once_where_that_can_be_and_written_into_where_not() {
 
     // The working directory is the caller's, though the wrapper leaves it.
     let arguments = ["-C", folder.path().to_str().unwrap()];
-    run(["--plugin", "none", "--report", "here", "true"]).under(&[&["env"][..], &arguments].concat()).outcome().exits(0);
+    run(["--plugin", "none", "--report", "here", "true"])
+        .under(&[&["env"][..], &arguments].concat())
+        .outcome()
+        .exits(0);
     assert!(is_account(&folder.path().join("here")));
     assert_eq!(report(Path::new("/dev/stdout")).outcome().exits(0).stdout.lines().count(), 1);
 }
@@ -151,10 +154,8 @@ fn a_full_disk_leaves_what_was_there() {
 #[test]
 fn the_document_lists_the_fields_that_there_are() {
     let document = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/report.md")).unwrap();
-    let mut described: Vec<_> = document
-        .lines()
-        .filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned()))
-        .collect();
+    let mut described: Vec<_> =
+        document.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned())).collect();
     let mut real = Vec::new();
     for arguments in [
         &["--plugin", "echo", "true"][..],

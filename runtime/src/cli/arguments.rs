@@ -6,13 +6,13 @@ use crate::{
     report::{LogFormat, LogLevel},
 };
 use clap::Parser;
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{env, ffi::OsString, path::PathBuf, time::Duration};
 
 /// Runs COMMAND as a container's entrypoint, and sandboxed WebAssembly hooks around it.
 ///
 /// Signals are passed on to COMMAND, its exit code becomes the wrapper's, and when it has ended each plugin's hook is run
 /// in a sandbox that reaches HTTP on localhost and nothing else.
-#[derive(Debug, Parser)]
+#[derive(Debug, Default, Parser)]
 #[command(name = "wrapper", version, max_term_width = 100, override_usage = USAGE, after_help = EXIT_CODES)]
 pub(super) struct Arguments {
     /// A plugin to run: a built-in (istio-quit, echo) or a path to a .wasm component, with its settings; repeatable, run
@@ -94,6 +94,22 @@ pub(super) struct Arguments {
     /// The program to run, and its arguments. Options of the wrapper end here.
     #[arg(value_names = ["COMMAND", "ARG"], trailing_var_arg = true, required_unless_present_any = ["install", "check"])]
     pub command: Vec<OsString>,
+}
+
+impl Arguments {
+    /// The program's arguments, where there are no options among them, as in most containers: clap would take longer to set
+    /// itself up for this than starting the job does.
+    pub fn of_a_command_alone() -> Option<Self> {
+        Self::command_alone(env::args_os().skip(1))
+    }
+
+    pub(super) fn command_alone(arguments: impl Iterator<Item = OsString>) -> Option<Self> {
+        let mut arguments = arguments.peekable();
+        let first = arguments.next_if(|first| first == "--");
+        let command: Vec<_> = arguments.collect();
+        let is_option = first.is_none() && command.first()?.as_encoded_bytes().starts_with(b"-");
+        (!command.is_empty() && !is_option).then(|| Self { command, ..Self::default() })
+    }
 }
 
 const USAGE: &str = "wrapper [OPTIONS] [--] COMMAND [ARG]...\n       wrapper --check [--plugin SPEC]...\n       \

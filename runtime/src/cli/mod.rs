@@ -14,7 +14,13 @@ use crate::{
 use arguments::Arguments;
 use clap::Parser as _;
 use environment::{setting, switch};
-use std::{env, ffi::OsString, path::{Path, PathBuf}, str::FromStr, time::Duration};
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 /// What a failed after-exit hook does to the exit code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -96,7 +102,7 @@ impl Invocation {
     /// Reads the arguments and the environment. Where there is nothing to do, says why on stderr (or the help that was
     /// asked for on stdout) and returns the exit code.
     pub fn read() -> Result<Self, u8> {
-        let arguments = match Arguments::try_parse() {
+        let arguments = match Arguments::of_a_command_alone().map_or_else(Arguments::try_parse, Ok) {
             Ok(arguments) => arguments,
             Err(answer) if !answer.use_stderr() => {
                 // Nothing can be done about a closed stdout.
@@ -247,6 +253,24 @@ mod tests {
         let arguments = Arguments::try_parse_from(all).unwrap();
         assert_eq!(arguments.command, ["ls", "-l", "--log-level", "x", "--", "-h"]);
         assert_eq!(options(&all[1..], &[]).unwrap().log_level, LogLevel::Warn);
+    }
+
+    #[test]
+    fn a_command_alone_is_what_clap_makes_of_it() {
+        for words in [
+            &["ls"][..],
+            &["ls", "-l", "--log-level", "x", "--", "-h"],
+            &["--", "ls", "--"],
+            &["--", "--", "-l"],
+            &[""],
+        ] {
+            let alone = Arguments::command_alone(words.iter().map(OsString::from)).unwrap();
+            let parsed = Arguments::try_parse_from([&["wrapper"], words].concat()).unwrap();
+            assert_eq!(format!("{alone:?}"), format!("{parsed:?}"));
+        }
+        for words in [&[][..], &["--"], &["-l"], &["--plugin", "none", "ls"], &["-"]] {
+            assert!(Arguments::command_alone(words.iter().map(OsString::from)).is_none(), "{words:?}");
+        }
     }
 
     #[test]

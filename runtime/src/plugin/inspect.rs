@@ -57,13 +57,11 @@ impl Inspection {
     fn of(spec: &PluginSpec, file: Option<Result<File, LoadError>>) -> Self {
         let unchecked = match (&spec.source, file) {
             (Source::BuiltIn { compiled, .. }, _) => load::built_in(compiled),
-            (Source::File(_), file) => file
-                .unwrap_or(Err(LoadError::NotAFile))
-                .and_then(|file| {
-                    let bytes = Bytes::read(&file)?;
-                    bytes.are_meant(spec)?;
-                    load::load(&load::compile(bytes, spec)?)
-                }),
+            (Source::File(_), file) => file.unwrap_or(Err(LoadError::NotAFile)).and_then(|file| {
+                let bytes = Bytes::read(&file)?;
+                bytes.are_meant(spec)?;
+                load::load(&load::compile(bytes, spec)?)
+            }),
         };
         let imports = unchecked.as_ref().map_or_else(|_| Vec::new(), imports);
         let guest = unchecked.and_then(|unchecked| load::check(&unchecked, spec.grants.memory));

@@ -21,8 +21,8 @@ use crate::{
 };
 use cache::Cache;
 use file::PluginFile;
-pub use load::explain;
 use load::Unchecked;
+pub use load::explain;
 use std::{
     path::Path,
     time::{Duration, Instant},

@@ -25,7 +25,9 @@ fn main() {
         #[cfg(target_arch = "x86_64")]
         Some("jump") => process::exit(wrapper_tests::clock::run_with_jumping_clock(&arguments[1..])),
         _ => {
-            eprintln!("probe: what to do is one of catch, signals, groups, orphans, leave, die, size, peak, terminal, jump");
+            eprintln!(
+                "probe: what to do is one of catch, signals, groups, orphans, leave, die, size, peak, terminal, jump"
+            );
             process::exit(2);
         }
     }

@@ -77,7 +77,8 @@ pub fn rows(folder: &Path) -> Vec<Row> {
         Row::new(
             "the disk is full that --report is to be written to",
             {
-                let disk = "mount -t tmpfs -o size=8k none /mnt && ! head -c 9000 /dev/zero >/mnt/full && exec \"$0\" \"$@\"";
+                let disk =
+                    "mount -t tmpfs -o size=8k none /mnt && ! head -c 9000 /dev/zero >/mnt/full && exec \"$0\" \"$@\"";
                 let run = run(["--plugin", "echo", "--report", "/mnt/report", "sh", "-c", "exit 3"]);
                 run.under(&["unshare", "--mount", "sh", "-c", disk])
             },
