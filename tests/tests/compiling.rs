@@ -62,7 +62,10 @@ fn the_job_does_not_wait_for_the_compiler_and_its_end_does_not_either() {
     // One that is over at once: what is missing is compiled then.
     job(&plugin, "exit 3").outcome().exits(3).says("large: done in ");
     let outcome = run(["--hook-timeout", "100ms", "--plugin", &plugin, "sh", "-c", "exit 3"]).outcome();
-    outcome.exits(3).says("large: failed in ").says("was not compiled by its deadline; --hook-timeout grants more");
+    outcome
+        .exits(3)
+        .says("large: warning: failed in ")
+        .says("was not compiled by its deadline; --hook-timeout grants more");
     // One that never starts.
     let outcome = run(["--plugin", &plugin, "/no/such/command"]).outcome();
     outcome.exits(127).says("large: done in ");
@@ -125,7 +128,7 @@ fn what_is_compiled_is_what_was_checked() {
     let second = echo(folder.path());
     let script = format!("cat {} >>{second}; sleep 0.3; exit 3", other.display());
     let outcome = run([&first, "--plugin", &second, "sh", "-c", &script]).outcome();
-    outcome.exits(3).says("plugin: failed in ").says("it has changed since it was checked, before the job");
+    outcome.exits(3).says("plugin: warning: failed in ").says("it has changed since it was checked, before the job");
     // One that is replaced, as a configuration is, stays open.
     let second = echo(folder.path());
     let script = format!("mv {plugin} {second}; exit 3");

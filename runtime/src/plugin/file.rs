@@ -135,33 +135,34 @@ impl PluginFile {
         moment: Moment,
         deadline: Instant,
     ) -> Result<(), IsolationError> {
-        if let Compiled::UnderWay(pid, entry) = std::mem::replace(&mut self.compiled, Compiled::No) {
-            match supervisor.finish(pid, moment, deadline) {
-                // Such as for lack of memory, which the job may have had, or on a disk that is full.
-                Err(error @ (IsolationError::Died(_) | IsolationError::System(_))) => {
-                    tracing::debug!("{} is compiled again: {error}", self.spec.source);
-                }
-                result => return result.map(|file| self.is_made(file, entry)),
+        let (pid, entry) = match std::mem::replace(&mut self.compiled, Compiled::No) {
+            compiled @ Compiled::To(_) => {
+                self.compiled = compiled;
+                return Ok(());
             }
-        } else if let Compiled::No = self.compiled {
-            let entry = self.entry();
-            if let Some(entry) = entry {
-                let work = self.start(load::bounds(&self.spec), Some(&entry), || ())?;
-                let pid = supervisor.add(work);
-                self.compiled = Compiled::UnderWay(pid, Some(entry));
-                return self.compile(supervisor, moment, deadline);
+            Compiled::UnderWay(pid, entry) => (pid, entry),
+            Compiled::No => {
+                let entry = self.entry();
+                (supervisor.add(self.start(load::bounds(&self.spec), entry.as_ref(), || ())?), entry)
             }
-        }
-        let work = self.start(load::bounds(&self.spec), None, || ())?;
-        let pid = supervisor.add(work);
-        supervisor.finish(pid, moment, deadline).map(|file| self.is_made(file, None))
-    }
-
-    fn is_made(&mut self, file: File, entry: Option<Entry>) {
-        if let Some(entry) = entry {
-            entry.complete();
-        }
+        };
+        let file = match supervisor.finish(pid, moment, deadline) {
+            // Such as for lack of memory, which the job may have had, or on a disk that is full.
+            Err(error @ (IsolationError::Died(_) | IsolationError::System(_))) if Instant::now() < deadline => {
+                tracing::debug!("{} is compiled again: {error}", self.spec.source);
+                drop(entry);
+                let again = self.start(load::bounds(&self.spec), None, || ())?;
+                let pid = supervisor.add(again);
+                supervisor.finish(pid, moment, deadline)?
+            }
+            result => {
+                let file = result?;
+                entry.into_iter().for_each(Entry::complete);
+                file
+            }
+        };
         self.compiled = Compiled::To(file);
+        Ok(())
     }
 
     fn entry(&self) -> Option<Entry> {

@@ -12,7 +12,6 @@ use crate::{
 use serde_json::json;
 use std::{
     fmt,
-    fs::File,
     io::{self, Read as _, Write as _},
     time::{Duration, Instant},
 };
@@ -24,9 +23,9 @@ pub fn check(specs: &[PluginSpec], supervisor: &mut Supervisor, timeout: Duratio
     for spec in specs {
         let prepare = || match &spec.source {
             Source::BuiltIn { .. } => None,
-            Source::File(path) => Some(load::open(path)),
+            Source::File(path) => Some(load::open(path).and_then(|file| Bytes::read(&file))),
         };
-        let work = |file| Ok(Inspection::of(spec, file).told(format));
+        let work = |bytes| Ok(Inspection::of(spec, bytes).told(format));
         let told = supervisor.isolated(Moment::Loading, load::bounds(spec), deadline, prepare, work);
         let told = told.and_then(|mut file| {
             let mut bytes = Vec::new();
@@ -54,11 +53,10 @@ struct Inspection {
 
 impl Inspection {
     /// In a process of its own: compiles and checks a plugin, and keeps what was found. Nothing of the guest runs.
-    fn of(spec: &PluginSpec, file: Option<Result<File, LoadError>>) -> Self {
-        let unchecked = match (&spec.source, file) {
+    fn of(spec: &PluginSpec, bytes: Option<Result<Bytes, LoadError>>) -> Self {
+        let unchecked = match (&spec.source, bytes) {
             (Source::BuiltIn { compiled, .. }, _) => load::built_in(compiled),
-            (Source::File(_), file) => file.unwrap_or(Err(LoadError::NotAFile)).and_then(|file| {
-                let bytes = Bytes::read(&file)?;
+            (Source::File(_), bytes) => bytes.unwrap_or(Err(LoadError::NotAFile)).and_then(|bytes| {
                 bytes.are_meant(spec)?;
                 load::load(&load::compile(bytes, spec)?)
             }),

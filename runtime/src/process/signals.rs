@@ -13,6 +13,8 @@ use std::{io, mem, process, ptr, time::Instant};
 /// Signals sent to this process are blocked and can be waited for.
 #[derive(Debug)]
 pub struct Signals {
+    /// This process, asked for once: a signal on its way to the job is not to wait for it.
+    own: u32,
     blocked: libc::sigset_t,
     callers: CallersSignals,
 }
@@ -48,7 +50,8 @@ impl Signals {
             libc::signal(libc::SIGPIPE, libc::SIG_IGN);
             blocked
         };
-        Self { blocked, callers: CallersSignals { mask: callers_mask(), dispositions: callers_dispositions() } }
+        let callers = CallersSignals { mask: callers_mask(), dispositions: callers_dispositions() };
+        Self { own: process::id(), blocked, callers }
     }
 
     /// Gives the signals back: each does again what the caller had it do.
@@ -77,7 +80,7 @@ impl Signals {
                 (number, info)
             };
             match Signal::new(number) {
-                Some(signal) => return Some(arrived(signal, &info)),
+                Some(signal) => return Some(arrived(signal, &info, self.own)),
                 // Stopped and continued: wait on.
                 None if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
                 None => return None,
@@ -90,14 +93,14 @@ impl Signals {
     }
 }
 
-fn arrived(signal: Signal, info: &libc::siginfo_t) -> Arrived {
+fn arrived(signal: Signal, info: &libc::siginfo_t, own: u32) -> Arrived {
     // si_code is at most 0 for what a process sent (sigaction(2)).
     let from_process = info.si_code <= 0;
     // SAFETY: the fields are there for every signal that a process sent, and are plain numbers for others.
     let (sender, value) = unsafe { (info.si_pid(), info.si_value()) };
     Arrived {
         signal,
-        own: from_process && u32::try_from(sender) == Ok(process::id()),
+        own: from_process && u32::try_from(sender) == Ok(own),
         value: (info.si_code == libc::SI_QUEUE).then_some(value),
     }
 }
