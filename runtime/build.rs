@@ -6,6 +6,7 @@
 mod engine;
 
 use std::{env, error::Error, fmt::Write, fs, path::PathBuf};
+use wasmtime::Engine;
 use wrapper_guest_build::{Profile, build, sources, target_dir};
 
 /// The plugins inside the binary; each is a crate below `guest-plugins/`.
@@ -29,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let build = format!("wrapper {} with wasmtime {}", env!("CARGO_PKG_VERSION"), wasmtime_version()?);
     println!("cargo::rustc-env=WRAPPER_BUILD={build}");
-    let engine = engine::engine(engine::Code::Pulley.target(), &build)?;
+    let engine = Engine::new(&engine::config(engine::Code::Pulley.target(), &build)?)?;
     let mut table = String::from("&[");
     for (name, component) in BUILT_INS.iter().zip(components) {
         let compiled = out_dir.join(name).with_extension("cwasm");

@@ -2,7 +2,7 @@
 //!
 //! What was compiled under another configuration is refused when it is loaded, so there is this one function.
 
-use wasmtime::{Config, Engine, ModuleVersionStrategy, Result};
+use wasmtime::{Config, ModuleVersionStrategy, Result};
 
 /// What guests are compiled to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,9 +42,9 @@ impl Code {
     }
 }
 
-/// The engine that compiles for a target and runs what was compiled. `build` is what compiled bytes are marked with: they
-/// are trusted, so only the very same build may load them.
-pub fn engine(target: Option<&str>, build: &str) -> Result<Engine> {
+/// What an engine needs that compiles for a target or runs what was compiled. `build` is what compiled bytes are marked with:
+/// they are trusted, so only the very same build may load them.
+pub fn config(target: Option<&str>, build: &str) -> Result<Config> {
     let mut config = Config::new();
     if let Some(target) = target {
         config.target(target)?;
@@ -72,5 +72,5 @@ pub fn engine(target: Option<&str>, build: &str) -> Result<Engine> {
         // A page-aligned image of the memory, to be mapped rather than copied, is larger than what a small guest begins
         // with; machine code is for those that are not small.
         .memory_init_cow(target != Some("pulley64"));
-    Engine::new(&config)
+    Ok(config)
 }

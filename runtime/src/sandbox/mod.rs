@@ -35,7 +35,7 @@ pub const BUILD: &str = env!("WRAPPER_BUILD");
 /// The engine that compiles for a target. None means this very CPU.
 #[cfg(feature = "compiler")]
 pub fn compiler(target: Option<&str>) -> Result<Engine> {
-    engine::engine(target, BUILD)
+    Engine::new(&engine::config(target, BUILD)?)
 }
 
 /// Compiles a component, for [`Sandbox::load`].
@@ -53,7 +53,12 @@ pub struct Sandbox {
 impl Sandbox {
     /// Makes the engine. Fails only where the system has no memory for it.
     pub fn new(code: Code) -> Result<Self> {
-        Ok(Self { engine: engine::engine(code.target(), BUILD)?, code })
+        #[cfg_attr(not(feature = "compiler"), expect(unused_mut))]
+        let mut config = engine::config(code.target(), BUILD)?;
+        // To set a compiler up takes longer than to load a small guest.
+        #[cfg(feature = "compiler")]
+        config.enable_compiler(false);
+        Ok(Self { engine: Engine::new(&config)?, code })
     }
 
     /// What it runs.
