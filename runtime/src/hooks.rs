@@ -69,9 +69,11 @@ pub fn after_exit(
     results: &mut Vec<HookResult>,
 ) {
     let Some(status) = job.status.clone() else { return };
-    // No signal ends this phase.
-    let _: Result<(), Signal> =
-        run_all(supervisor, &Phase::AfterExit(status), plugins, job, Instant::now() + timeout, prepared, results);
+    let deadline = Instant::now() + timeout;
+    if let Err(signal) = run_all(supervisor, &Phase::AfterExit(status), plugins, job, deadline, prepared, results) {
+        // None does, in this phase.
+        tracing::debug!("{signal} ended the hooks");
+    }
 }
 
 /// Makes the first after-exit hook ready beside a job that has just been started: many a job ends in its first moments, and

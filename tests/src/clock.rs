@@ -15,6 +15,7 @@ const JUMP: i64 = 3600;
 /// # Panics
 ///
 /// Where one of its processes waits by the time of day, or where it cannot be traced.
+#[expect(clippy::zombie_processes, reason = "it is waited for by its id, as all that descends from it")]
 pub fn run_with_jumping_clock(command: &[String]) -> i32 {
     let mut traced = Command::new(&command[0]);
     traced.args(&command[1..]);

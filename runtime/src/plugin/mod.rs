@@ -44,7 +44,7 @@ enum Loaded {
     /// In the wrapper itself: checked by the build.
     BuiltIn(&'static [u8]),
     /// A file.
-    File(PluginFile),
+    File(Box<PluginFile>),
 }
 
 /// What a plugin is run from, as far as it takes files to have it.
@@ -71,7 +71,7 @@ impl Plugin {
                 if file.facts.before_start || supervisor.waits_for_all() {
                     file.compile(supervisor, Moment::Loading, deadline).map_err(load::explain)?;
                 }
-                Loaded::File(file)
+                Loaded::File(Box::new(file))
             }
         };
         let grants = spec.grants.clone();
