@@ -234,13 +234,32 @@ fn whatever_is_doubtful_is_left_alone() {
         "in the cache is not used: it is not a regular file",
     );
     doubted(&|kept| fs::write(entry(kept), b"").unwrap(), "what the cache has of");
-    doubted(&|kept| fs::write(entry(kept), b"text").unwrap(), "is not a compiled plugin");
+    doubted(&|kept| fs::write(entry(kept), b"text").unwrap(), "what the cache has of");
     doubted(
         &|kept| {
             let bytes = fs::read(entry(kept)).unwrap();
             fs::write(entry(kept), &bytes[..bytes.len() / 2]).unwrap();
         },
         "what the cache has of",
+    );
+    let flip = |kept: &Kept, at: usize| {
+        let mut bytes = fs::read(entry(kept)).unwrap();
+        let at = at % bytes.len();
+        bytes[at] ^= 1;
+        fs::write(entry(kept), bytes).unwrap();
+    };
+    for at in [0, 5_000, 50_000, usize::MAX] {
+        doubted(&|kept| flip(kept, at), "is not what was compiled from it");
+    }
+    // Another plugin's entry stands in its place.
+    doubted(
+        &|kept| {
+            let mine = entry(kept);
+            job(&large(kept.folder.path()), "true").env("WRAPPER_CACHE", &kept.cache).outcome().exits(0);
+            let others = kept.entries().into_iter().find(|entry| *entry != mine).unwrap();
+            fs::copy(others, mine).unwrap();
+        },
+        "is not what was compiled from it",
     );
     // A file stands where the folder ought to be.
     let kept = Kept::new();

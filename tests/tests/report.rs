@@ -120,6 +120,21 @@ fn it_is_replaced_at_once_where_that_can_be_and_written_into_where_not() {
         .exits(0);
     assert!(is_account(&folder.path().join("here")));
     assert_eq!(report(Path::new("/dev/stdout")).outcome().exits(0).stdout.lines().count(), 1);
+
+    // What the job has written to a file is not lost by it, nor what stood there before, nor what comes after.
+    for stream in ["/dev/stdout", "/dev/stderr"] {
+        let out = folder.path().join("out");
+        fs::write(&out, "before\n").unwrap();
+        let script = format!("(\"$0\" \"$@\"; echo after) >>{0} 2>>{0}", out.display());
+        let job = ["--plugin", "none", "--log-level", "error", "--report", stream, "echo", "from the job"];
+        run(job).under(&["sh", "-c", &script]).outcome().exits(0);
+        let text = fs::read_to_string(&out).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert!(
+            matches!(lines[..], ["before", "from the job", account, "after"] if account.starts_with('{')),
+            "{text}"
+        );
+    }
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! `--cache`: plugins that were compiled in an earlier run.
 //!
 //! What is loaded from here is trusted as the wrapper itself is, so the folder and each file in it must be this user's and
-//! nobody else's to write to. Whatever is in doubt is left alone, which costs no more than compiling anew; the debug log
+//! nobody else's to write to, and each has a digest, by which one that was damaged is known. Whatever is in doubt is left alone, which costs no more than compiling anew; the debug log
 //! says so.
 
-use super::{Sha256, spec::PluginSpec};
+use super::{LoadError, Sha256, spec::PluginSpec};
 use crate::{
     report::os_words,
     sandbox::{BUILD, Code},
@@ -18,7 +18,8 @@ use rustix::{
     io::Errno,
     process::geteuid,
 };
-use std::{env::consts::ARCH, fs::File, io, path::Path, rc::Rc};
+use sha2::Digest as _;
+use std::{env::consts::ARCH, fs::File, io, os::unix::fs::FileExt as _, path::Path, rc::Rc};
 
 /// A folder that can be trusted.
 #[derive(Clone, Debug)]
@@ -130,6 +131,29 @@ impl Drop for Entry {
             tracing::debug!("{} stays in the cache: {}", part(&self.name), os_words(&error.into()));
         }
     }
+}
+
+/// Appends a digest of the compiled code and of what it was compiled from, which is of no meaning to who loads it.
+pub fn seal(compiled: &mut Vec<u8>, source: Sha256) {
+    let seal = seal_of(compiled, source);
+    compiled.extend(seal);
+}
+
+/// Whether it is what was compiled from that, as it was then: a disk may fail, and a file be put in another's place.
+pub fn is_whole(file: &File, source: Sha256) -> Result<(), LoadError> {
+    let mut compiled = vec![0; usize::try_from(file.metadata().map_err(LoadError::Unreadable)?.len()).unwrap_or(0)];
+    file.read_exact_at(&mut compiled, 0).map_err(LoadError::Unreadable)?;
+    match compiled.split_last_chunk::<SEAL>() {
+        Some((compiled, seal)) if *seal == seal_of(compiled, source) => Ok(()),
+        _ => Err(LoadError::NotWhole),
+    }
+}
+
+/// Bytes of a digest.
+const SEAL: usize = 32;
+
+fn seal_of(compiled: &[u8], source: Sha256) -> [u8; SEAL] {
+    sha2::Sha256::new().chain_update(source.0).chain_update(compiled).finalize().into()
 }
 
 /// All that the compiled code depends on.

@@ -4,7 +4,7 @@
 
 use super::{
     LoadError, PluginSpec, Sha256,
-    cache::{Cache, Entry},
+    cache::{self, Cache, Entry},
     load::{self, Bytes, Unchecked},
 };
 use crate::{
@@ -179,7 +179,11 @@ impl PluginFile {
                 Some(digest) if digest != bytes.digest => Err(LoadError::Changed),
                 _ => load::compile(bytes, &self.spec),
             });
-            compiled.map(|compiled| compiled.bytes).map_err(|error| error.to_string())
+            let mut bytes = compiled.map_err(|error| error.to_string())?.bytes;
+            if let (Some(_), Some(digest)) = (entry, self.facts.digest) {
+                cache::seal(&mut bytes, digest);
+            }
+            Ok(bytes)
         };
         match entry {
             Some(entry) => Isolated::start_into(entry.file().try_clone()?, bounds, read, work),
@@ -195,8 +199,8 @@ fn open(file: &File, in_place: bool, spec: &PluginSpec, cache: Option<&Cache>) -
     }
     let bytes = Bytes::read(file)?;
     bytes.are_meant(spec)?;
-    let cached = cache.and_then(|cache| cache.find(spec, bytes.digest)).map(|cached| load::map(&cached));
-    match cached {
+    let cached = cache.and_then(|cache| cache.find(spec, bytes.digest));
+    match cached.map(|cached| cache::is_whole(&cached, bytes.digest).and_then(|()| load::map(&cached))) {
         Some(Ok(unchecked)) => Ok(Opened::Cached(unchecked, bytes.digest)),
         Some(Err(error)) => {
             tracing::debug!("what the cache has of {} {error}", spec.source);

@@ -55,6 +55,9 @@ pub enum LoadError {
     /// Not the bytes that were checked.
     #[error("has changed since it was checked, before the job")]
     Changed,
+    /// In the cache: another file's, or damaged.
+    #[error("is not what was compiled from it")]
+    NotWhole,
     /// Something else than WebAssembly.
     #[error("is not WebAssembly")]
     NotWasm,

@@ -11,9 +11,12 @@ use crate::{
 };
 use serde_json::{Value, json};
 use std::{
-    fs::{self, OpenOptions, Permissions},
+    fs::{self, File, OpenOptions, Permissions},
     io::{self, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::{
+        fd::AsFd as _,
+        unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    },
     path::Path,
     time::Duration,
 };
@@ -114,7 +117,7 @@ fn milliseconds(duration: Duration) -> f64 {
 /// Replaces the file at once where its folder can be written to, and otherwise writes into it: `/dev/termination-log` is a
 /// mount of its own, and a link or a device is meant to be written through.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let is_plain = fs::symlink_metadata(path).map_or(true, |file| file.is_file());
+    let is_plain = fs::symlink_metadata(path).map_or(true, |file| file.is_file()) && own_stream(path).is_none();
     let folder = path.parent().unwrap_or(Path::new("/"));
     // The umask takes from this what it takes from every new file.
     let mode = Permissions::from_mode(0o666);
@@ -125,10 +128,26 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
             return Ok(());
         }
     }
+    if let Some(mut stream) = own_stream(path) {
+        return stream.write_all(bytes);
+    }
     // A pipe that nobody reads must not hold up the end.
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
     options.open(path)?.write_all(bytes)
+}
+
+/// The wrapper's stdout or stderr, where the path leads to it and it is a file: that goes on where the job has left off, and is
+/// not begun anew.
+fn own_stream(path: &Path) -> Option<File> {
+    let meant = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    let stdout = io::stdout().as_fd().try_clone_to_owned();
+    let stderr = io::stderr().as_fd().try_clone_to_owned();
+    [stdout, stderr]
+        .into_iter()
+        .flatten()
+        .map(File::from)
+        .find(|stream| stream.metadata().is_ok_and(|stream| (stream.dev(), stream.ino()) == (meant.dev(), meant.ino())))
 }
 
 #[cfg(test)]
