@@ -50,8 +50,9 @@ fn the_job_does_not_wait_for_the_compiler_and_its_end_does_not_either() {
     let compiling = started.elapsed();
     assert!(compiling > Duration::from_millis(400), "{compiling:?} is too little to be told from noise");
 
-    // The job tells when it begins, and lasts for longer than compiling takes.
-    let script = format!("date +%s%N; sleep {}; exit 3", compiling.as_secs_f64() * 3. + 1.);
+    // The job tells when it begins, and lasts until it is the wrapper's only child.
+    let alone = "while [ $(wc -w </proc/$PPID/task/$PPID/children) -gt 1 ]; do sleep 0.02; done; exit 3";
+    let script = format!("date +%s%N; sleep 0.1; {alone}");
     let began = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let outcome = job(&plugin, &script).outcome();
     outcome.exits(3).says("large: done in ").never_says("compiled again");
@@ -69,6 +70,25 @@ fn the_job_does_not_wait_for_the_compiler_and_its_end_does_not_either() {
     // One that never starts.
     let outcome = run(["--plugin", &plugin, "/no/such/command"]).outcome();
     outcome.exits(127).says("large: done in ");
+}
+
+#[test]
+fn a_hook_that_is_ready_does_not_wait_for_the_compiler_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let plugin = large(folder.path());
+    let outcome = run(["--plugin", "echo", "--plugin", &plugin, "sh", "-c", "exit 3"]).outcome();
+    outcome.exits(3).says("large: ");
+    let took = outcome.stderr.lines().find_map(|line| line.strip_prefix("echo: done in ")).expect("its line");
+    let millis: f64 = took.strip_suffix(" ms").expect("milliseconds").parse().unwrap();
+    assert!(millis < 250., "{outcome:#?}");
+
+    // What was prepared is gone soon, though the compiler is not.
+    let arguments = ["--plugin", "echo", "--plugin", &plugin, "sh", "-c", "echo ready; exec sleep 61"];
+    let (running, _) = Running::start(run(arguments));
+    let compiles = || children(running.init).into_iter().any(|pid| stat(pid, 19).as_deref() == Some("19"));
+    wait_until("the job and the compiler alone", || children(running.init).len() == 2 && compiles());
+    running.send(libc::SIGTERM);
+    assert_eq!(running.end().0, Some(143));
 }
 
 #[test]
@@ -92,7 +112,6 @@ fn plugins_are_compiled_one_after_the_other_at_a_low_priority() {
         assert!(ticks <= 2, "the second has run for {ticks} ticks");
         std::thread::sleep(Duration::from_millis(5));
     }
-    wait_until("nothing but the job", || children(pid).len() == 1);
     running.send(libc::SIGTERM);
     let (code, stderr) = running.end();
     assert!(code == Some(143) && stderr.contains("echo: sh was killed"), "{stderr}");

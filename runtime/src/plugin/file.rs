@@ -140,7 +140,10 @@ impl PluginFile {
                 self.compiled = compiled;
                 return Ok(());
             }
-            Compiled::UnderWay(pid, entry) => (pid, entry),
+            Compiled::UnderWay(pid, entry) => {
+                supervisor.hurry(pid);
+                (pid, entry)
+            }
             Compiled::No => {
                 let entry = self.entry();
                 (supervisor.add(self.start(load::bounds(&self.spec), entry.as_ref(), || ())?), entry)

@@ -22,6 +22,9 @@ const PANICKED: u8 = 101;
 /// What is read of an error, in bytes.
 const LONGEST_ERROR: u64 = 64 << 10;
 
+/// What tells prepared work that it is not needed.
+const DISMISSAL: &[u8] = &[0];
+
 /// Of setpriority(2).
 const LOWEST_PRIORITY: libc::c_int = 19;
 
@@ -74,7 +77,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Starts it: all of `ready` is done at once, and `work` when it is told. Dropped untold, it ends without a word.
+    /// Starts it: all of `ready` is done at once, and `work` when it is told.
     pub fn start<T, U>(
         bounds: Bounds,
         prepare: impl FnOnce() -> T,
@@ -91,9 +94,13 @@ impl Prepared {
         };
         let work = Isolated::start(bounds, prepare, |prepared| {
             let ready = ready(prepared);
-            let mut told = Vec::new();
-            match wait.read_to_end(&mut told) {
-                Ok(count) if count > 0 => work(ready, told),
+            // At once, and not up to the end of the pipe, of which a process that was started later has the other end too.
+            let mut told = vec![0; libc::PIPE_BUF];
+            match wait.read(&mut told) {
+                Ok(count) if count > DISMISSAL.len() => {
+                    told.truncate(count);
+                    work(ready, told)
+                }
                 // SAFETY: no pointers; nothing of the parent's is to be flushed or dropped here.
                 _ => unsafe { libc::_exit(0) },
             }
@@ -106,7 +113,13 @@ impl Prepared {
         self.work.pid
     }
 
-    /// Tells it to go on. What is told must not be empty, and be less than a pipe holds.
+    /// Tells it to end.
+    pub fn dismiss(mut self) {
+        // Where it has ended already, nobody reads this.
+        drop(self.go.write_all(DISMISSAL));
+    }
+
+    /// Tells it to go on. What is told is more than a byte, and no more than PIPE_BUF, so that it comes in one piece.
     pub fn go(mut self, told: &[u8]) -> io::Result<Isolated> {
         self.go.write_all(told)?;
         Ok(self.work)

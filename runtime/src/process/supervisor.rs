@@ -108,6 +108,17 @@ impl Supervisor {
         pid
     }
 
+    /// Gives work that was begun at a low priority the wrapper's own, as it is waited for from now on. Only who may raise a
+    /// priority can (setpriority(2)): for others it stays what it is.
+    pub fn hurry(&self, pid: libc::pid_t) {
+        if self.work.iter().any(|work| work.pid == pid && work.ended.is_none()) {
+            // SAFETY: no pointers; it is not reaped yet, so its id is its own.
+            unsafe {
+                libc::setpriority(libc::PRIO_PROCESS, pid as libc::id_t, libc::getpriority(libc::PRIO_PROCESS, 0))
+            };
+        }
+    }
+
     /// Reaps whoever ended, and tells of those that were not doing the wrapper's own work.
     fn reap(&mut self, mut tell: impl FnMut(libc::pid_t, Change)) {
         reap_all(|pid, change| match (self.work.iter_mut().find(|work| work.pid == pid), change) {
@@ -190,7 +201,9 @@ impl Supervisor {
             match self.signals.wait(settle_at.into_iter().chain(kill_at).min()) {
                 None if settle_at.is_some_and(|at| Instant::now() >= at) => {
                     settle_at = None;
-                    *prepared = None;
+                    if let Some(prepared) = prepared.take() {
+                        prepared.dismiss();
+                    }
                     give_back();
                 }
                 None => {
