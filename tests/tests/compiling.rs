@@ -298,9 +298,10 @@ fn whatever_is_doubtful_is_left_alone() {
 fn a_full_disk_and_many_at_a_time_are_no_matter() {
     let kept = Kept::new();
     let disk = "mount -t tmpfs -o size=16k,mode=700 none /mnt && \"$0\" \"$@\"; code=$?; ls -A /mnt; exit $code";
-    let full = job(&kept.plugin, "exit 3").env("WRAPPER_CACHE", "/mnt");
+    let full = job(&kept.plugin, "exit 3").env("WRAPPER_CACHE", "/mnt").env("WRAPPER_LOG", "debug");
     let outcome = full.under(&["unshare", "--mount", "sh", "-c", disk]).outcome();
     assert_eq!(outcome.exits(3).says("plugin: sh exited 3").stdout, "");
+    outcome.says("is compiled again: there was no room for its result");
 
     std::thread::scope(|scope| {
         (0..8).for_each(|_| drop(scope.spawn(|| kept.runs())));

@@ -98,6 +98,16 @@ fn it_is_replaced_at_once_where_that_can_be_and_written_into_where_not() {
     assert!(is_account(&path) && fs::metadata(&path).unwrap().ino() != before);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
 
+    // Its mode is kept, and so is a second name.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    report(&path).outcome().exits(0);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let second = folder.path().join("second");
+    fs::write(&path, "x".repeat(9_000)).unwrap();
+    fs::hard_link(&path, &second).unwrap();
+    report(&path).outcome().exits(0);
+    assert!(is_account(&second) && fs::metadata(&path).unwrap().nlink() == 2);
+
     // As the kubelet does with /dev/termination-log: a file that is mounted over another.
     let mounted = folder.path().join("mounted");
     fs::write(&mounted, "x".repeat(9_000)).unwrap();

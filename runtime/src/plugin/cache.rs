@@ -1,8 +1,8 @@
 //! `--cache`: plugins that were compiled in an earlier run.
 //!
 //! What is loaded from here is trusted as the wrapper itself is, so the folder and each file in it must be this user's and
-//! nobody else's to write to, and each has a digest, by which one that was damaged is known. Whatever is in doubt is left alone, which costs no more than compiling anew; the debug log
-//! says so.
+//! nobody else's to write to, and each has a digest, by which one that was damaged is known. Whatever is in doubt is left
+//! alone, which costs no more than compiling anew; the debug log says so.
 
 use super::{LoadError, Sha256, spec::PluginSpec};
 use crate::{

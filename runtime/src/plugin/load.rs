@@ -1,9 +1,9 @@
 //! From a file to a checked component. Nothing of the guest runs here.
 
 use super::spec::{PluginSpec, Sha256};
-use crate::process::{Bounds, IsolationError};
+use crate::process::{Bounds, ExitStatus, IsolationError};
 use crate::report::{os_words, printable, size};
-use crate::sandbox::{BUILD, Code, Guest, Sandbox, bindings::wrapper::hook::types::ExitStatus, limits};
+use crate::sandbox::{BUILD, Code, Guest, Sandbox, bindings::wrapper::hook::types, limits};
 use sha2::Digest as _;
 use std::{
     fs::File,
@@ -108,12 +108,15 @@ pub enum LoadError {
     /// What the process that looked into it says.
     #[error("{0}")]
     Refused(String),
-    /// That process could not be run, or did not survive the file.
-    #[error("cannot be compiled: {why}; it may have {} of address space", size(limits::COMPILER_MEMORY))]
-    Compiler {
+    /// That process did not survive the file.
+    #[error("cannot be compiled: its process {status}; it may have {} of address space", size(limits::COMPILER_MEMORY))]
+    CompilerDied {
         /// What became of it.
-        why: IsolationError,
+        status: ExitStatus,
     },
+    /// That process could not be run.
+    #[error("cannot be compiled: {0}")]
+    NoCompilation(IsolationError),
 }
 
 /// A component that has not been checked yet, and what it can be run with.
@@ -302,7 +305,8 @@ pub fn explain(error: IsolationError) -> LoadError {
     match error {
         IsolationError::Failed(why) => LoadError::Refused(why),
         IsolationError::TimedOut => LoadError::CompilerTooSlow,
-        why => LoadError::Compiler { why },
+        IsolationError::Died(status) => LoadError::CompilerDied { status },
+        why => LoadError::NoCompilation(why),
     }
 }
 
@@ -350,7 +354,7 @@ fn has_contracts_type(name: &str, item: &ComponentItem, component: &ComponentTyp
     let types = component.instance_type();
     match interface {
         "wrapper:hook/before-start" => run.typecheck::<(), (Result<(), String>,)>(&types).is_ok(),
-        _ => run.typecheck::<(ExitStatus,), (Result<(), String>,)>(&types).is_ok(),
+        _ => run.typecheck::<(types::ExitStatus,), (Result<(), String>,)>(&types).is_ok(),
     }
 }
 

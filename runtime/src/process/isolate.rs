@@ -19,6 +19,9 @@ const FAILED: u8 = 1;
 /// The exit code of work that panicked; Rust's own.
 const PANICKED: u8 = 101;
 
+/// The exit code of work whose result found no room.
+const NO_ROOM: u8 = 102;
+
 /// What is read of an error, in bytes.
 const LONGEST_ERROR: u64 = 64 << 10;
 
@@ -48,6 +51,9 @@ pub enum IsolationError {
     /// The work says itself that it failed.
     #[error("{0}")]
     Failed(String),
+    /// It was done, and there was no room for what came of it: in memory, on the disk, or in what one file may have.
+    #[error("there was no room for its result")]
+    NoRoom,
     /// It ended without a word: out of memory, out of stack, or a fault of its own.
     #[error("its process {0}")]
     Died(ExitStatus),
@@ -168,7 +174,7 @@ impl Isolated {
                     Err(_) => (PANICKED, Vec::new()),
                 };
                 let is_written = bytes.is_empty() || output.write_all(&bytes).and_then(|()| output.sync_data()).is_ok();
-                let code = if is_written { code } else { PANICKED };
+                let code = if is_written { code } else { NO_ROOM };
                 // SAFETY: no pointers. Nothing of the parent's is to be flushed or dropped here.
                 unsafe { libc::_exit(code.into()) }
             }
@@ -186,6 +192,7 @@ impl Isolated {
                 self.output.take(LONGEST_ERROR).read_to_end(&mut bytes)?;
                 Err(IsolationError::Failed(String::from_utf8_lossy(&bytes).into_owned()))
             }
+            ExitStatus::Exited(NO_ROOM) => Err(IsolationError::NoRoom),
             other => Err(IsolationError::Died(other)),
         }
     }

@@ -9,6 +9,7 @@ use crate::{
     process::ExitStatus,
     sandbox::{JobFacts, Started},
 };
+use rustix::process::geteuid;
 use serde_json::{Value, json};
 use std::{
     fs::{self, File, OpenOptions, Permissions},
@@ -114,17 +115,24 @@ fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e4).round() / 10.
 }
 
-/// Replaces the file at once where its folder can be written to, and otherwise writes into it: `/dev/termination-log` is a
-/// mount of its own, and a link or a device is meant to be written through.
+/// Replaces the file at once where that leaves its owner, its mode and its other names as they are and its folder can be
+/// written to, and otherwise writes into it: `/dev/termination-log` is a mount of its own, and a link or a device is meant to
+/// be written through.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let is_plain = fs::symlink_metadata(path).map_or(true, |file| file.is_file()) && own_stream(path).is_none();
+    let before = fs::symlink_metadata(path).ok();
+    let can_replace = before.as_ref().is_none_or(|file| {
+        file.is_file() && file.nlink() == 1 && file.uid() == geteuid().as_raw() && own_stream(path).is_none()
+    });
     let folder = path.parent().unwrap_or(Path::new("/"));
     // The umask takes from this what it takes from every new file.
     let mode = Permissions::from_mode(0o666);
-    if is_plain && let Ok(mut file) = tempfile::Builder::new().prefix(".report").permissions(mode).tempfile_in(folder) {
+    if can_replace
+        && let Ok(mut file) = tempfile::Builder::new().prefix(".report").permissions(mode).tempfile_in(folder)
+    {
         // Where the disk is full, what stood there before is left as it is.
         file.write_all(bytes)?;
-        if file.persist(path).is_ok() {
+        let same_mode = before.is_none_or(|before| file.as_file().set_permissions(before.permissions()).is_ok());
+        if same_mode && file.persist(path).is_ok() {
             return Ok(());
         }
     }
