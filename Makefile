@@ -5,7 +5,6 @@ CARGO ?= cargo
 export CARGO_TARGET_DIR := $(CURDIR)/target
 DIST := target/dist
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
-PLUGINS := echo istio-quit
 .DEFAULT_GOAL := help
 
 .PHONY: help setup build bench debug demo test compare-init sandbox-table soak fuzz check clean
@@ -28,7 +27,8 @@ build: setup ## Leave the binaries and the plugins in target/dist
 	@cp target/$(HOST)/release/wrapper $(DIST)/wrapper
 	$(CARGO) build --profile fast --locked --package wrapper-plugin
 	@cp target/$(HOST)/fast/wrapper-plugin $(DIST)/wrapper-plugin
-	@cp $(PLUGINS:%=target/guests/components/plugin/%.wasm) $(DIST)/plugins/
+	@rm -f $(DIST)/plugins/*
+	$(CARGO) run --profile fast --quiet --locked --package wrapper-guest-build -- $(DIST)/plugins
 	@ls -l $(DIST)/wrapper $(DIST)/wrapper-slim $(DIST)/wrapper-plugin $(DIST)/plugins/*.wasm | awk '{ printf "%10d bytes  %s\n", $$5, $$NF }'
 
 bench: build ## Measure what the wrapper costs beside what others cost; writes docs/benchmark.md
@@ -36,7 +36,7 @@ bench: build ## Measure what the wrapper costs beside what others cost; writes d
 	@scripts/bench
 
 debug: setup ## Leave plugins with DWARF and names in target/dist/plugins-debug, for backtraces one can read
-	$(CARGO) run --quiet --locked --package wrapper-guest-build -- --debug $(DIST)/plugins-debug $(PLUGINS)
+	$(CARGO) run --profile fast --quiet --locked --package wrapper-guest-build -- --debug $(DIST)/plugins-debug
 
 demo: build ## End a real Envoy sidecar when `ls -l` is done
 	@scripts/setup envoy demo

@@ -5,12 +5,9 @@
 #[path = "src/sandbox/engine.rs"]
 mod engine;
 
-use std::{env, error::Error, fmt::Write, fs, path::PathBuf};
+use std::{collections::BTreeMap, env, error::Error, fmt::Write, fs, path::PathBuf};
 use wasmtime::Engine;
-use wrapper_guest_build::{Profile, build, sources, target_dir};
-
-/// The plugins inside the binary; each is a crate below `guest-plugins/`.
-const BUILT_INS: [&str; 2] = ["echo", "istio-quit"];
+use wrapper_guest_build::{Hook, Profile, build_built_ins, sources, target_dir};
 
 fn main() -> Result<(), Box<dyn Error>> {
     for source in sources() {
@@ -21,24 +18,40 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=../Cargo.toml");
 
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
-    let components =
-        build(&BUILT_INS, Profile::Plugin, &target_dir(&out_dir, &env::var("TARGET")?)).unwrap_or_else(|error| {
-            // A build script's panic or returned error is printed with debug quotes around it; this is for a person.
-            eprintln!("error: {error}");
-            std::process::exit(1);
-        });
+    let target_dir = target_dir(&out_dir, &env::var("TARGET")?);
+    let built_ins = build_built_ins(Profile::Plugin, &target_dir).unwrap_or_else(|error| {
+        // A build script's panic or returned error is printed with debug quotes around it; this is for a person.
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    });
 
     let build = format!("wrapper {} with wasmtime {}", env!("CARGO_PKG_VERSION"), wasmtime_version()?);
     println!("cargo::rustc-env=WRAPPER_BUILD={build}");
     let engine = Engine::new(&engine::config(engine::Code::Pulley.target(), &build)?)?;
-    let mut table = String::from("&[");
-    for (name, component) in BUILT_INS.iter().zip(components) {
-        let compiled = out_dir.join(name).with_extension("cwasm");
-        fs::write(&compiled, engine.precompile_component(&fs::read(component)?)?)?;
-        write!(table, "({name:?}, &{{ static BYTES: Aligned<[u8; include_bytes!({compiled:?}).len()]> = ")?;
-        write!(table, "Aligned(*include_bytes!({compiled:?})); &BYTES }}.0), ")?;
+    // A static for each component, which several names may share.
+    let mut statics = BTreeMap::new();
+    let mut text = String::new();
+    for built_in in &built_ins {
+        if statics.contains_key(&built_in.component) {
+            continue;
+        }
+        let (name, compiled) =
+            (format!("COMPILED_{}", statics.len()), out_dir.join(format!("{}.cwasm", statics.len())));
+        fs::write(&compiled, engine.precompile_component(&fs::read(&built_in.component)?)?)?;
+        let bytes = format!("include_bytes!({compiled:?})");
+        writeln!(text, "static {name}: Aligned<[u8; {bytes}.len()]> = Aligned(*{bytes});")?;
+        statics.insert(&built_in.component, name);
     }
-    fs::write(out_dir.join("built_ins.rs"), table + "]")?;
+    writeln!(text, "/// In alphabetical order.\nstatic BUILT_INS: &[BuiltIn] = &[")?;
+    for built_in in &built_ins {
+        let (before_start, after_exit) = (built_in.hook == Hook::BeforeStart, built_in.hook == Hook::AfterExit);
+        let (name, compiled) = (&built_in.name, &statics[&built_in.component]);
+        writeln!(
+            text,
+            "BuiltIn {{ name: {name:?}, before_start: {before_start}, after_exit: {after_exit}, compiled: &{compiled}.0 }},"
+        )?;
+    }
+    fs::write(out_dir.join("built_ins.rs"), text + "];")?;
     Ok(())
 }
 

@@ -6,10 +6,11 @@
 use crate::{
     plugin::{self, LoadError, Material, Plugin},
     process::{self, Bounds, Isolated, IsolationError, Moment, Prepared, Signal, Supervisor},
-    report::{HookResult, millis, one_line, os_words, size},
+    report::{HookResult, Outcome, millis, one_line, os_words, size},
     sandbox::{Guest, JobFacts, State, bindings::wrapper::hook::types::ExitStatus, limits},
 };
 use std::{
+    io,
     mem::ManuallyDrop,
     time::{Duration, Instant},
 };
@@ -22,10 +23,35 @@ const LEEWAY: Duration = Duration::from_millis(50);
 /// When a hook runs.
 #[derive(Clone, Debug)]
 enum Phase {
-    /// Before the job is started: the first hook that fails ends the phase.
+    /// Before the job is started.
     BeforeStart,
     /// When the job has ended, which all hooks are told.
     AfterExit(ExitStatus),
+}
+
+impl Phase {
+    /// The name of its hooks.
+    fn hook(&self) -> &'static str {
+        match self {
+            Self::BeforeStart => "before-start",
+            Self::AfterExit(_) => "after-exit",
+        }
+    }
+
+    /// The option that grants all of its hooks more time.
+    fn option(&self) -> &'static str {
+        match self {
+            Self::BeforeStart => "--start-timeout",
+            Self::AfterExit(_) => "--hook-timeout",
+        }
+    }
+
+    fn moment<'a>(&self, plugin: &'a str) -> Moment<'a> {
+        match self {
+            Self::BeforeStart => Moment::BeforeStart(plugin),
+            Self::AfterExit(_) => Moment::AfterExit,
+        }
+    }
 }
 
 /// How the job ended, in the terms of the contract.
@@ -37,7 +63,8 @@ pub fn exit_status(status: &process::ExitStatus) -> ExitStatus {
     }
 }
 
-/// Runs the hooks that decide whether the job may start, and adds their results.
+/// Runs the hooks that decide whether the job may start, and adds their results. Each may take all of the time that is left,
+/// as the first that fails ends the start; one that may fail has an equal part of it.
 pub fn before_start(
     supervisor: &mut Supervisor,
     plugins: &mut [Plugin],
@@ -45,35 +72,66 @@ pub fn before_start(
     deadline: Instant,
     results: &mut Vec<HookResult>,
 ) -> Result<(), process::ExitStatus> {
-    if !plugins.iter().any(Plugin::has_before_start) {
+    let plugins: Vec<_> = plugins.iter_mut().filter(|plugin| plugin.has_before_start()).collect();
+    if plugins.is_empty() {
         return Ok(());
     }
     if let Some(signal) = supervisor.asked_to_end() {
         return Err(process::ExitStatus::asked_to_end(signal));
     }
-    run_all(supervisor, &Phase::BeforeStart, plugins, job, deadline, None, results)
-        .map_err(process::ExitStatus::asked_to_end)?;
-    match results.iter().find_map(|result| Some((&result.plugin, result.failure.as_ref()?))) {
-        Some((plugin, why)) => Err(process::ExitStatus::refused(format!("before-start hook {plugin} failed: {why}"))),
-        None => Ok(()),
+    let mut round = Round { supervisor, phase: Phase::BeforeStart, job, prepared: None };
+    let count = plugins.len();
+    for (index, plugin) in plugins.into_iter().enumerate() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let time = if plugin.required { left } else { share(left, count - index) };
+        let result = round.run(plugin, time).map_err(process::ExitStatus::asked_to_end)?;
+        results.push(result.clone());
+        let HookResult { plugin: name, took, outcome: Outcome::Failed(why), .. } = result else { continue };
+        if plugin.required {
+            let why = format!("before-start hook {name} failed after {}: {why}", millis(took));
+            return Err(process::ExitStatus::refused(why));
+        }
+        tracing::info!("the start goes on without {name}, which has required=false");
     }
+    Ok(())
 }
 
-/// Runs the hooks that are told how the job ended, the first of them where it was prepared, and adds their results.
+/// Runs the hooks that are told how the job ended, the first of them where it was prepared, and adds their results. Each has
+/// an equal part of the time that is left, so that one that hangs leaves the others theirs; what one does not use is there for
+/// the next.
 pub fn after_exit(
     supervisor: &mut Supervisor,
     plugins: &mut [Plugin],
     job: &JobFacts,
+    success: bool,
     timeout: Duration,
     prepared: Option<Prepared>,
     results: &mut Vec<HookResult>,
 ) {
     let Some(status) = job.status.clone() else { return };
     let deadline = Instant::now() + timeout;
-    if let Err(signal) = run_all(supervisor, &Phase::AfterExit(status), plugins, job, deadline, prepared, results) {
-        // None does, in this phase.
-        tracing::debug!("{signal} ended the hooks");
+    let plugins: Vec<_> = plugins.iter_mut().filter(|plugin| plugin.has_after_exit()).collect();
+    let mut count = plugins.iter().filter(|plugin| plugin.on.includes(success)).count();
+    let mut round = Round { supervisor, phase: Phase::AfterExit(status), job, prepared };
+    for plugin in plugins {
+        let result = if plugin.on.includes(success) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            count -= 1;
+            round.run(plugin, share(left, count + 1))
+        } else {
+            Ok(round.skip(plugin, success))
+        };
+        match result {
+            Ok(result) => results.push(result),
+            // None does, in this phase.
+            Err(signal) => tracing::debug!("{signal} ended the hooks"),
+        }
     }
+}
+
+/// An equal part of the time for each of so many.
+fn share(time: Duration, count: usize) -> Duration {
+    time / u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// Makes the first after-exit hook ready beside a job that has just been started: many a job ends in its first moments, and
@@ -82,7 +140,7 @@ pub fn prepare_after_exit(plugins: &[Plugin], job: &JobFacts) -> Option<Prepared
     let plugin = plugins.iter().find(|plugin| plugin.has_after_exit()).filter(|plugin| plugin.is_compiled())?;
     let work = |ready: Result<Ready, String>, told: Vec<u8>| {
         let call = Call::from_bytes(&told).ok_or("the wrapper does not understand itself")?;
-        let job = JobFacts { status: Some(call.status.clone()), ..job.clone() };
+        let job = JobFacts { status: Some(call.status.clone()), ran: Some(call.ran), ..job.clone() };
         let phase = Phase::AfterExit(call.status);
         run(&phase, plugin, ready?, &job, Instant::now() + call.timeout, &call.option)
     };
@@ -93,6 +151,7 @@ pub fn prepare_after_exit(plugins: &[Plugin], job: &JobFacts) -> Option<Prepared
 /// What a prepared hook is told when the job has ended.
 struct Call {
     status: ExitStatus,
+    ran: Duration,
     timeout: Duration,
     /// The option that would grant more time.
     option: String,
@@ -106,16 +165,17 @@ impl Call {
             // Nothing is prepared for a job that is not there.
             ExitStatus::NotStarted(_) => return None,
         };
-        let timeout = u64::try_from(self.timeout.as_nanos()).ok()?;
-        Some([&status, &timeout.to_le_bytes()[..], self.option.as_bytes()].concat())
+        let [ran, timeout] = [self.ran, self.timeout].map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        Some([&status, &ran.to_le_bytes()[..], &timeout.to_le_bytes()[..], self.option.as_bytes()].concat())
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (&[kind, value], rest) = bytes.split_first_chunk()?;
+        let (ran, rest) = rest.split_first_chunk()?;
         let (timeout, option) = rest.split_first_chunk()?;
         let status = if kind == 0 { ExitStatus::Exited(value) } else { ExitStatus::Signaled(value) };
-        let timeout = Duration::from_nanos(u64::from_le_bytes(*timeout));
-        Some(Self { status, timeout, option: String::from_utf8(option.to_vec()).ok()? })
+        let [ran, timeout] = [ran, timeout].map(|nanos| Duration::from_nanos(u64::from_le_bytes(*nanos)));
+        Some(Self { status, ran, timeout, option: String::from_utf8(option.to_vec()).ok()? })
     }
 }
 
@@ -128,82 +188,90 @@ fn bounds(plugin: &Plugin) -> Bounds {
     }
 }
 
-/// Runs the hooks of a phase until the deadline, and adds their results; or says which signal ended the phase.
-fn run_all(
-    supervisor: &mut Supervisor,
-    phase: &Phase,
-    plugins: &mut [Plugin],
-    job: &JobFacts,
-    deadline: Instant,
-    mut prepared: Option<Prepared>,
-    results: &mut Vec<HookResult>,
-) -> Result<(), Signal> {
-    let (moment, hook, has_hook): (_, _, fn(&Plugin) -> bool) = match phase {
-        Phase::BeforeStart => (Moment::BeforeStart, "before-start", Plugin::has_before_start),
-        Phase::AfterExit(_) => (Moment::AfterExit, "after-exit", Plugin::has_after_exit),
-    };
-    let plugins: Vec<_> = plugins.iter_mut().filter(|plugin| has_hook(plugin)).collect();
-    let count = plugins.len();
-    for (index, plugin) in plugins.into_iter().enumerate() {
+/// A phase that is being gone through.
+struct Round<'a> {
+    supervisor: &'a mut Supervisor,
+    phase: Phase,
+    job: &'a JobFacts,
+    /// The first hook, where it was made ready.
+    prepared: Option<Prepared>,
+}
+
+impl Round<'_> {
+    /// Runs one hook within this time, or says which signal ended the phase.
+    fn run(&mut self, plugin: &mut Plugin, time: Duration) -> Result<HookResult, Signal> {
         let started = Instant::now();
-        // An equal share of what is left, so that a hook that hangs leaves the others theirs; what one does not use is
-        // there for the next.
-        let share = deadline.saturating_duration_since(started) / u32::try_from(count - index).unwrap_or(u32::MAX);
-        let timeout = plugin.timeout.map_or(share, |own| own.min(share));
-        let result = if timeout.is_zero() {
-            Err("had no time left".to_owned())
-        } else {
-            let option = match phase {
-                _ if plugin.timeout == Some(timeout) => "timeout=",
-                Phase::BeforeStart => "--start-timeout",
-                Phase::AfterExit(_) => "--hook-timeout",
-            };
-            let deadline = started + timeout;
-            let mut start = |plugin: &Plugin| {
-                if let (Some(prepared), Phase::AfterExit(status)) = (prepared.take(), phase) {
-                    let call = Call { status: status.clone(), timeout, option: option.to_owned() };
-                    if let Some(under_way) = call.to_bytes().and_then(|bytes| prepared.go(&bytes).ok()) {
-                        return Ok(under_way);
-                    }
-                }
-                Isolated::start(
-                    bounds(plugin),
-                    || plugin.material(),
-                    |material| run(phase, plugin, Ready::new(plugin, material)?, job, deadline, option),
-                )
-            };
-            let result = plugin.compile(supervisor, moment, deadline).map_err(|error| match error {
-                IsolationError::Signaled(_) => error,
-                IsolationError::TimedOut => {
-                    IsolationError::Failed(format!("was not compiled by its deadline; {option} grants more"))
-                }
-                error => IsolationError::Failed(format!("it {}", plugin::explain(error))),
-            });
-            let result = result.and_then(|()| {
-                let pid = supervisor.add(start(plugin)?);
-                supervisor.finish(pid, moment, deadline + LEEWAY)
-            });
-            match result {
-                Ok(_) => Ok(()),
-                Err(IsolationError::Signaled(signal)) => return Err(signal),
-                Err(IsolationError::Died(status)) => {
-                    Err(format!("its process {status}; it may have {} of address space", size(bounds(plugin).memory)))
-                }
-                Err(error) => Err(one_line(&error.to_string())),
+        let timeout = plugin.timeout.map_or(time, |own| own.min(time));
+        let option = if plugin.timeout == Some(timeout) { "timeout=" } else { self.phase.option() };
+        let outcome = match self.carry_out(plugin, started, timeout, option) {
+            Ok(()) => Outcome::Done,
+            Err(IsolationError::Signaled(signal)) => return Err(signal),
+            Err(IsolationError::Died(status)) => {
+                let memory = size(bounds(plugin).memory);
+                Outcome::Failed(format!("its process {status}; it may have {memory} of address space"))
             }
+            Err(error) => Outcome::Failed(one_line(&error.to_string())),
         };
         let took = started.elapsed();
-        let (name, has_failed) = (plugin.name.clone(), result.is_err());
-        match &result {
-            Ok(()) => tracing::info!(plugin = name, "done in {}", millis(took)),
-            Err(why) => tracing::warn!(plugin = name, "failed in {}: {why}", millis(took)),
+        if let Outcome::Failed(why) = &outcome {
+            tracing::warn!(plugin = plugin.name, "failed in {}: {why}", millis(took));
+        } else {
+            tracing::info!(plugin = plugin.name, "done in {}", millis(took));
         }
-        results.push(HookResult { plugin: name, hook, took, failure: result.err() });
-        if has_failed && matches!(phase, Phase::BeforeStart) {
-            break;
-        }
+        Ok(HookResult { plugin: plugin.name.clone(), hook: self.phase.hook(), took, outcome })
     }
-    Ok(())
+
+    fn carry_out(
+        &mut self,
+        plugin: &mut Plugin,
+        started: Instant,
+        timeout: Duration,
+        option: &str,
+    ) -> Result<(), IsolationError> {
+        let prepared = self.prepared.take();
+        if timeout.is_zero() {
+            prepared.into_iter().for_each(Prepared::dismiss);
+            return Err(IsolationError::Failed("had no time left".to_owned()));
+        }
+        let name = plugin.name.clone();
+        let (moment, deadline) = (self.phase.moment(&name), started + timeout);
+        plugin.compile(self.supervisor, moment, deadline).map_err(|error| match error {
+            IsolationError::Signaled(_) => error,
+            IsolationError::TimedOut => {
+                IsolationError::Failed(format!("was not compiled by its deadline; {option} grants more"))
+            }
+            error => IsolationError::Failed(format!("it {}", plugin::explain(error))),
+        })?;
+        let under_way = match (prepared, &self.phase) {
+            (Some(prepared), Phase::AfterExit(status)) => {
+                let ran = self.job.ran.unwrap_or_default();
+                let call = Call { status: status.clone(), ran, timeout, option: option.to_owned() };
+                call.to_bytes().and_then(|bytes| prepared.go(&bytes).ok())
+            }
+            _ => None,
+        };
+        let under_way = under_way.map_or_else(|| self.start(plugin, deadline, option), Ok)?;
+        let pid = self.supervisor.add(under_way);
+        self.supervisor.finish(pid, moment, deadline + LEEWAY).map(drop)
+    }
+
+    fn start(&self, plugin: &Plugin, deadline: Instant, option: &str) -> io::Result<Isolated> {
+        Isolated::start(
+            bounds(plugin),
+            || plugin.material(),
+            |material| run(&self.phase, plugin, Ready::new(plugin, material)?, self.job, deadline, option),
+        )
+    }
+
+    /// Leaves out a hook that is for other jobs than this one.
+    fn skip(&mut self, plugin: &Plugin, success: bool) -> HookResult {
+        self.prepared.take().into_iter().for_each(Prepared::dismiss);
+        let ended = if success { "succeeded" } else { "failed" };
+        let why = format!("not run: the job {ended}, and it has {}", plugin.on);
+        tracing::info!(plugin = plugin.name, "{why}");
+        let (plugin, hook) = (plugin.name.clone(), self.phase.hook());
+        HookResult { plugin, hook, took: Duration::ZERO, outcome: Outcome::Skipped(why) }
+    }
 }
 
 /// In a process of its own: what a hook needs to run, whatever it will be told.

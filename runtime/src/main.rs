@@ -10,14 +10,14 @@ use std::{
     ffi::c_int,
     io::{Write as _, stdout},
     path::Path,
-    time::{Duration, Instant},
+    time::Instant,
 };
 use wrapper::{
     cli::{self, Command, Invocation, OnHookFailure, Options},
     hooks, install,
     plugin::{self, Plugin},
     process::{Behaviour, ExitStatus, Prepared, Signals, Supervisor, code},
-    report::{self, Account, LogFormat, LogLevel, millis},
+    report::{self, Account, LogFormat, LogLevel, Outcome, millis},
     sandbox::{JobFacts, Started},
 };
 
@@ -56,35 +56,41 @@ fn run() -> u8 {
     let start_by = Instant::now() + options.start_timeout;
     let (mut plugins, refused) =
         plugin::load_all(&options.plugins, options.cache.as_deref(), &mut supervisor, start_by);
-    let mut job = JobFacts { name: command.name(), started: None, status: None };
+    let mut job = JobFacts { name: command.name(), started: None, status: None, ran: None };
     let (mut prepared, mut results) = (None, Vec::new());
-    let (status, ran) = match refused {
-        Some(why) => (ExitStatus::refused(why), None),
+    let status = match refused {
+        Some(why) => ExitStatus::refused(why),
         None => hooks::before_start(&mut supervisor, &mut plugins, &job, start_by, &mut results)
             .and_then(|()| run_job(&mut supervisor, &command, &mut job, &mut plugins, &options, &mut prepared))
-            .unwrap_or_else(|not_started| (not_started, None)),
+            .unwrap_or_else(|not_started| not_started),
     };
     if let ExitStatus::NotStarted { .. } = status {
         tracing::error!("{} {status}", job.name);
     }
     job.status = Some(hooks::exit_status(&status));
-    hooks::after_exit(&mut supervisor, &mut plugins, &job, options.hook_timeout, prepared, &mut results);
+    let code = reported_code(&status, &options);
+    let timeout = options.hook_timeout;
+    hooks::after_exit(&mut supervisor, &mut plugins, &job, code == 0, timeout, prepared, &mut results);
 
-    let has_failed = results.iter().any(|result| result.failure.is_some());
-    let exit_code = exit_code(&status, &options, has_failed);
+    let has_failed = results.iter().any(|result| matches!(result.outcome, Outcome::Failed(_)));
+    let exit_code = exit_code(code, &options, has_failed);
     if let Some(path) = &options.report {
-        Account { job: &job, ran, status: &status, exit_code, hooks: &results }.write(path);
+        Account { job: &job, status: &status, exit_code, hooks: &results }.write(path);
     }
     exit_code
 }
 
-/// The wrapper's own.
-fn exit_code(status: &ExitStatus, options: &Options, has_failed: bool) -> u8 {
-    let code = match status {
+/// The job's, as it is to be reported.
+fn reported_code(status: &ExitStatus, options: &Options) -> u8 {
+    match status {
         // It has no exit code of its own that could be mapped.
-        ExitStatus::NotStarted { code, .. } => return *code,
+        ExitStatus::NotStarted { code, .. } => *code,
         _ => options.map_exit.apply(status.code()),
-    };
+    }
+}
+
+/// The wrapper's own.
+fn exit_code(code: u8, options: &Options, has_failed: bool) -> u8 {
     if code == 0 && has_failed && options.on_hook_failure == OnHookFailure::Fail {
         tracing::error!("exit code {} instead of 0, as a hook failed", code::REFUSED);
         return code::REFUSED;
@@ -109,7 +115,7 @@ fn install(path: &Path, force: bool) -> u8 {
     }
 }
 
-/// Runs the job to its end, and says how long that took.
+/// Runs the job to its end.
 fn run_job(
     supervisor: &mut Supervisor,
     command: &Command,
@@ -117,7 +123,7 @@ fn run_job(
     plugins: &mut [Plugin],
     options: &Options,
     prepared: &mut Option<Prepared>,
-) -> Result<(ExitStatus, Option<Duration>), ExitStatus> {
+) -> Result<ExitStatus, ExitStatus> {
     if let Some(signal) = supervisor.asked_to_end() {
         return Err(ExitStatus::asked_to_end(signal));
     }
@@ -131,7 +137,8 @@ fn run_job(
     plugin::compile_beside(plugins, supervisor, options.start_timeout);
     let status = supervisor.wait_for_job(&job, prepared);
     let ran = job.started.elapsed();
+    facts.ran = Some(ran);
     tracing::info!("{} {status} after {}", facts.name, millis(ran));
     supervisor.look_after_orphans(&job);
-    Ok((status, Some(ran)))
+    Ok(status)
 }

@@ -4,8 +4,13 @@
 //! handed out as files, so that both are the same bytes. The steps are `cargo build --target wasm32-unknown-unknown` and
 //! what `wasm-tools component new` does.
 
+mod hooks;
+#[expect(dead_code, reason = "the page in the docs says more of a sidecar than the build needs")]
+#[path = "../../sidecars/src/table.rs"]
+mod table;
 mod toolchain;
 
+pub use hooks::Hook;
 pub use toolchain::{Toolchain, ToolchainError};
 
 use std::{
@@ -59,6 +64,19 @@ pub enum Error {
     },
 }
 
+/// A plugin that is part of the wrapper.
+#[derive(Clone, Debug)]
+pub struct BuiltIn {
+    /// Its name.
+    pub name: String,
+    /// What it runs. Its component may have more.
+    pub hook: Hook,
+    /// The component, which several may share.
+    pub component: PathBuf,
+    /// The same for those who load it as a file: it has this hook only, and is called by this name.
+    pub file: PathBuf,
+}
+
 /// Folders whose contents decide what the plugins are: for a build script's `rerun-if-changed`.
 pub fn sources() -> [PathBuf; 2] {
     [workspace().join("guest-plugins"), workspace().join("wit")]
@@ -77,17 +95,36 @@ pub fn build(names: &[&str], profile: Profile, target_dir: &Path) -> Result<Vec<
         return Err(Error::Cargo(names.join(", ")));
     }
 
-    let modules = target_dir.join(toolchain::TARGET).join(profile.name());
     let components = target_dir.join("components").join(profile.name());
     fs::create_dir_all(&components).map_err(|error| Error::File { path: components.clone(), error })?;
     names
         .iter()
         .map(|name| {
             let component = components.join(name).with_extension("wasm");
-            componentize(&modules.join(name.replace('-', "_")).with_extension("wasm"), &component)?;
+            componentize(&module(name, profile, target_dir), None, &component)?;
             Ok(component)
         })
         .collect()
+}
+
+/// Builds the plugins that are part of the wrapper, in alphabetical order.
+pub fn build_built_ins(profile: Profile, target_dir: &Path) -> Result<Vec<BuiltIn>, Error> {
+    let components = build(&["echo", "sidecars"], profile, target_dir)?;
+    let (echo, sidecars) = (&components[0], &components[1]);
+    let echo = BuiltIn { name: "echo".to_owned(), hook: Hook::AfterExit, component: echo.clone(), file: echo.clone() };
+    let sidecars = table::names().into_iter().map(|(name, kind)| {
+        let hook = if kind == table::Kind::Wait { Hook::BeforeStart } else { Hook::AfterExit };
+        let file = sidecars.with_file_name(&name).with_extension("wasm");
+        componentize(&module("sidecars", profile, target_dir), Some(hook), &file)?;
+        Ok(BuiltIn { name, hook, component: sidecars.clone(), file })
+    });
+    let mut all = sidecars.chain([Ok(echo)]).collect::<Result<Vec<_>, Error>>()?;
+    all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    Ok(all)
+}
+
+fn module(name: &str, profile: Profile, target_dir: &Path) -> PathBuf {
+    target_dir.join(toolchain::TARGET).join(profile.name()).join(name.replace('-', "_")).with_extension("wasm")
 }
 
 /// Where a build script for `host` keeps the guests' build: one folder below cargo's target folder, for all profiles.
@@ -98,14 +135,16 @@ pub fn target_dir(out_dir: &Path, host: &str) -> PathBuf {
     target.join("guests")
 }
 
-fn componentize(module: &Path, component: &Path) -> Result<(), Error> {
+/// Makes a component of a module, with one of its hooks or with all.
+fn componentize(module: &Path, hook: Option<Hook>, component: &Path) -> Result<(), Error> {
     let at = |path: &Path| {
         let path = path.to_owned();
         move |error| Error::File { path, error }
     };
     let bytes = fs::read(module).map_err(at(module))?;
-    let encoded = wit_component::ComponentEncoder::default()
-        .module(&bytes)
+    let encoded = hook
+        .map_or_else(|| Ok(bytes.clone()), |hook| hook.alone(&bytes))
+        .and_then(|bytes| wit_component::ComponentEncoder::default().module(&bytes))
         .and_then(|encoder| encoder.validate(true).encode())
         .map_err(|error| Error::Component { module: module.to_owned(), reason: format!("{error:#}") })?;
     fs::write(component, encoded).map_err(at(component))

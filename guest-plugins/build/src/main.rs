@@ -1,7 +1,7 @@
-//! `wrapper-guest-build FOLDER [--debug] PLUGIN...`: builds plugins of this workspace into FOLDER.
+//! `wrapper-guest-build FOLDER [--debug]`: builds the plugins that are part of the wrapper into FOLDER, each as a file.
 
 use std::{env, error::Error, fs, path::PathBuf, process::ExitCode};
-use wrapper_guest_build::{Profile, build};
+use wrapper_guest_build::{Profile, build_built_ins};
 
 fn main() -> ExitCode {
     match run() {
@@ -20,17 +20,14 @@ fn run() -> Result<(), Box<dyn Error>> {
         [debug] if debug == "--debug" => Profile::PluginDebug,
         _ => return Err(format!("the only option is --debug, not {}", options.join(" ")).into()),
     };
-    let Some((folder, names)) = arguments.split_first().filter(|(_, names)| !names.is_empty()) else {
-        return Err("usage: wrapper-guest-build FOLDER [--debug] PLUGIN...".into());
+    let [folder] = arguments.as_slice() else {
+        return Err("usage: wrapper-guest-build FOLDER [--debug]".into());
     };
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
     let target = env::current_dir()?.join(target).join("guests");
     fs::create_dir_all(folder)?;
-    for component in build(&names, profile, &target)? {
-        let file = PathBuf::from(folder).join(component.file_name().expect("build returns files"));
-        fs::copy(&component, &file)?;
-        println!("{} ({} bytes)", file.display(), fs::metadata(&file)?.len());
+    for built_in in build_built_ins(profile, &target)? {
+        fs::copy(&built_in.file, PathBuf::from(folder).join(&built_in.name).with_extension("wasm"))?;
     }
     Ok(())
 }

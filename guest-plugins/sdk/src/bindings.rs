@@ -6,10 +6,13 @@ wit_bindgen::generate!({
         package wrapper:sdk;
         world imports {
             import wrapper:hook/job@0.1.0;
+            import wrapper:hook/plugin@0.1.0;
             import wrapper:hook/log@0.1.0;
             import wrapper:hook/localhost@0.1.0;
             import wasi:cli/environment@0.2.12;
             import wasi:clocks/monotonic-clock@0.2.12;
+            import wasi:clocks/wall-clock@0.2.12;
+            import wasi:random/random@0.2.12;
         }
     ",
     path: "wit",

@@ -27,3 +27,8 @@ pub fn elapsed() -> Duration {
 pub fn status() -> Option<ExitStatus> {
     job::status()
 }
+
+/// From the job's start to its end, to the millisecond. None until it has ended, and where it never started.
+pub fn duration() -> Option<Duration> {
+    job::duration().map(Duration::from_millis)
+}

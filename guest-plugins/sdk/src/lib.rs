@@ -26,7 +26,7 @@
 //! * `wasm32-wasip2` makes a component at once. Its standard library imports more of WASI than the hook uses, which the
 //!   wrapper offers as empty rooms: no files, no sockets, no names.
 //!
-//! What a hook can reach is in [`job`], [`log`], [`localhost`], [`mod@env`] and [`sleep`]. A panic is logged as an error
+//! What a hook can reach is in [`job`], [`plugin`], [`log`], [`localhost`], [`mod@env`], [`sleep`], [`now`] and [`random`]. A panic is logged as an error
 //! with its place in the source, and ends the hook; the job's exit code stays what it was.
 
 mod bindings;
@@ -34,16 +34,28 @@ pub mod env;
 pub mod job;
 pub mod localhost;
 pub mod log;
+pub mod plugin;
 mod status;
 
 pub use bindings::ExitStatus;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Waits. The hook's deadline goes on running.
 pub fn sleep(duration: Duration) {
     let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     bindings::wasi::clocks::monotonic_clock::subscribe_duration(nanoseconds).block();
+}
+
+/// The time of day.
+pub fn now() -> SystemTime {
+    let now = bindings::wasi::clocks::wall_clock::now();
+    SystemTime::UNIX_EPOCH + Duration::new(now.seconds, now.nanoseconds)
+}
+
+/// A number that nobody can guess.
+pub fn random() -> u64 {
+    bindings::wasi::random::random::get_random_u64()
 }
 
 /// Makes a function the hook that runs when the job has ended.

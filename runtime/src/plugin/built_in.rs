@@ -1,18 +1,30 @@
 //! The plugins inside the binary, built and compiled by the build script.
 
+/// A plugin inside the binary. Several may be one component, which goes by the name that it is run under.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BuiltIn {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it has a before-start hook.
+    pub before_start: bool,
+    /// Whether it has an after-exit hook.
+    pub after_exit: bool,
+    /// The component, compiled ahead of time.
+    pub compiled: &'static [u8],
+}
+
 /// Bytes that are used where they are: as the parts of an ELF file want to lie.
 #[repr(align(16))]
 struct Aligned<T>(T);
 
-/// Name and compiled component of each, in alphabetical order.
-static BUILT_INS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/built_ins.rs"));
+include!(concat!(env!("OUT_DIR"), "/built_ins.rs"));
 
 /// The built-in plugin of that name.
-pub fn find(name: &str) -> Option<(&'static str, &'static [u8])> {
-    BUILT_INS.iter().copied().find(|(built_in, _)| *built_in == name)
+pub fn find(name: &str) -> Option<&'static BuiltIn> {
+    BUILT_INS.iter().find(|built_in| built_in.name == name)
 }
 
-/// The names of all.
+/// The names of all, in alphabetical order.
 pub fn names() -> Vec<&'static str> {
-    BUILT_INS.iter().map(|(name, _)| *name).collect()
+    BUILT_INS.iter().map(|built_in| built_in.name).collect()
 }

@@ -3,7 +3,7 @@
 //! The file is open all the while, and its digest is kept: what is compiled are the very bytes that were checked.
 
 use super::{
-    LoadError, PluginSpec, Sha256,
+    LoadError, On, PluginSpec, Sha256,
     cache::{self, Cache, Entry},
     load::{self, Bytes, Unchecked},
 };
@@ -78,6 +78,14 @@ impl PluginFile {
         let mut bytes = [0; FACTS];
         result.map_err(load::explain)?.read_exact(&mut bytes).map_err(LoadError::Unreadable)?;
         let facts = Facts::from_bytes(bytes);
+        for (key, hook, is_pointless) in [
+            ("on", "after-exit", !facts.after_exit && spec.on != On::Always),
+            ("required", "before-start", !facts.before_start && !spec.required),
+        ] {
+            if is_pointless {
+                return Err(LoadError::NoSuchHook { key, hook });
+            }
+        }
         let cached = || cache.filter(|_| facts.cached)?.find(spec, facts.digest?);
         let compiled = match cached() {
             Some(cached) => {
@@ -132,7 +140,7 @@ impl PluginFile {
     pub fn compile(
         &mut self,
         supervisor: &mut Supervisor,
-        moment: Moment,
+        moment: Moment<'_>,
         deadline: Instant,
     ) -> Result<(), IsolationError> {
         let (pid, entry) = match std::mem::replace(&mut self.compiled, Compiled::No) {

@@ -22,7 +22,7 @@ pub fn check(specs: &[PluginSpec], supervisor: &mut Supervisor, timeout: Duratio
     let mut usable = true;
     for spec in specs {
         let prepare = || match &spec.source {
-            Source::BuiltIn { .. } => None,
+            Source::BuiltIn(_) => None,
             Source::File(path) => Some(load::open(path).and_then(|file| Bytes::read(&file))),
         };
         let work = |bytes| Ok(Inspection::of(spec, bytes).told(format));
@@ -55,7 +55,7 @@ impl Inspection {
     /// In a process of its own: compiles and checks a plugin, and keeps what was found. Nothing of the guest runs.
     fn of(spec: &PluginSpec, bytes: Option<Result<Bytes, LoadError>>) -> Self {
         let unchecked = match (&spec.source, bytes) {
-            (Source::BuiltIn { compiled, .. }, _) => load::built_in(compiled),
+            (Source::BuiltIn(built_in), _) => load::built_in(built_in.compiled),
             (Source::File(_), bytes) => bytes.unwrap_or(Err(LoadError::NotAFile)).and_then(|bytes| {
                 bytes.are_meant(spec)?;
                 load::load(&load::compile(bytes, spec)?)
@@ -64,7 +64,12 @@ impl Inspection {
         let imports = unchecked.as_ref().map_or_else(|_| Vec::new(), imports);
         let guest = unchecked.and_then(|unchecked| load::check(&unchecked, spec.grants.memory));
         let hooks = guest.map_err(|error| error.to_string()).map(|guest| {
-            let hooks = [("before-start", guest.has_before_start()), ("after-exit", guest.has_after_exit())];
+            // A built-in's component may have more hooks than it runs under this name.
+            let (before_start, after_exit) = match &spec.source {
+                Source::BuiltIn(built_in) => (built_in.before_start, built_in.after_exit),
+                Source::File(_) => (guest.has_before_start(), guest.has_after_exit()),
+            };
+            let hooks = [("before-start", before_start), ("after-exit", after_exit)];
             hooks.into_iter().filter(|(_, has)| *has).map(|(hook, _)| hook).collect()
         });
         Self { imports, hooks, ..Self::refused(spec, LoadError::Empty) }

@@ -88,6 +88,14 @@ pub enum LoadError {
     /// It exports a hook under the right name that takes or returns something else.
     #[error("exports {0}, but not as wrapper:hook defines it")]
     OtherType(String),
+    /// A key that has no meaning for it.
+    #[error("has no {hook} hook, for which {key}= is")]
+    NoSuchHook {
+        /// The key.
+        key: &'static str,
+        /// The hook.
+        hook: &'static str,
+    },
     /// Its memory does not fit.
     #[error("begins with {} of memory, and has {}; memory= grants more", size(*needs), size(*granted))]
     Memory {

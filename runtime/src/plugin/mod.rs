@@ -13,12 +13,13 @@ pub use inspect::check;
 pub use load::LoadError;
 #[cfg(feature = "compiler")]
 pub use load::compile_ahead_of_time;
-pub use spec::{PluginSpec, Sha256, Source};
+pub use spec::{On, PluginSpec, Sha256, Source};
 
 use crate::{
     process::{IsolationError, Moment, Supervisor},
     sandbox::{Grants, Guest},
 };
+use built_in::BuiltIn;
 use cache::Cache;
 use file::PluginFile;
 use load::Unchecked;
@@ -34,6 +35,10 @@ pub struct Plugin {
     pub name: String,
     /// What it may do.
     pub grants: Grants,
+    /// When its after-exit hook runs.
+    pub on: On,
+    /// Whether its before-start hook must succeed for the job to start.
+    pub required: bool,
     /// How long its hook may take, within the deadline of all hooks.
     pub timeout: Option<Duration>,
     source: Loaded,
@@ -42,7 +47,7 @@ pub struct Plugin {
 /// Where the compiled component is, which is loaded where it is run.
 enum Loaded {
     /// In the wrapper itself: checked by the build.
-    BuiltIn(&'static [u8]),
+    BuiltIn(&'static BuiltIn),
     /// A file.
     File(Box<PluginFile>),
 }
@@ -64,7 +69,7 @@ impl Plugin {
         deadline: Instant,
     ) -> Result<Self, LoadError> {
         let source = match &spec.source {
-            Source::BuiltIn { compiled, .. } => Loaded::BuiltIn(compiled),
+            Source::BuiltIn(built_in) => Loaded::BuiltIn(built_in),
             Source::File(path) => {
                 let mut file = PluginFile::check(path, spec, cache, supervisor, deadline)?;
                 // A process beside the job would be one of those that are waited for.
@@ -75,14 +80,15 @@ impl Plugin {
             }
         };
         let grants = spec.grants.clone();
-        Ok(Self { name: spec.source.name(), grants, timeout: spec.timeout, source })
+        let PluginSpec { on, required, timeout, .. } = *spec;
+        Ok(Self { name: spec.source.name(), grants, on, required, timeout, source })
     }
 
     /// Sees to it that it is compiled, by the deadline.
     pub fn compile(
         &mut self,
         supervisor: &mut Supervisor,
-        moment: Moment,
+        moment: Moment<'_>,
         deadline: Instant,
     ) -> Result<(), IsolationError> {
         match &mut self.source {
@@ -107,7 +113,7 @@ impl Plugin {
     /// Does what takes files, before a process gives them up.
     pub fn material(&self) -> Result<Material, LoadError> {
         match &self.source {
-            Loaded::BuiltIn(bytes) => Ok(Material::BuiltIn(bytes)),
+            Loaded::BuiltIn(built_in) => Ok(Material::BuiltIn(built_in.compiled)),
             Loaded::File(file) => file.map().map(Material::Mapped),
         }
     }
@@ -126,15 +132,18 @@ impl Plugin {
         guest
     }
 
-    /// Whether it may have a before-start hook. A built-in has none so far.
+    /// Whether it has a before-start hook.
     pub fn has_before_start(&self) -> bool {
-        matches!(&self.source, Loaded::File(file) if file.facts.before_start)
+        match &self.source {
+            Loaded::BuiltIn(built_in) => built_in.before_start,
+            Loaded::File(file) => file.facts.before_start,
+        }
     }
 
-    /// Whether it may have an after-exit hook.
+    /// Whether it has an after-exit hook.
     pub fn has_after_exit(&self) -> bool {
         match &self.source {
-            Loaded::BuiltIn(_) => true,
+            Loaded::BuiltIn(built_in) => built_in.after_exit,
             Loaded::File(file) => file.facts.after_exit,
         }
     }

@@ -2,14 +2,16 @@
 //!
 //! | key | meaning |
 //! |---|---|
+//! | `on=success` | its after-exit hook runs only where the job succeeded; `on=failure` where not; `on=always` is the default |
 //! | `timeout=DUR` | deadline of its hook, within that of all hooks |
 //! | `port=N` | only these ports of localhost; repeatable |
 //! | `env=NAME` | lets it see this variable; repeatable |
 //! | `memory=SIZE` | its memory, such as 64MiB |
 //! | `sha256=HEX` | digest that the file must have |
 //! | `native=true` | machine code instead of Pulley bytecode |
+//! | `required=false` | the job starts even where its before-start hook fails |
 
-use super::built_in;
+use super::built_in::{self, BuiltIn};
 use crate::{
     cli::parse_duration,
     report::printable,
@@ -30,6 +32,10 @@ pub struct PluginSpec {
     pub source: Source,
     /// What it may do.
     pub grants: Grants,
+    /// When its after-exit hook runs.
+    pub on: On,
+    /// Whether its before-start hook must succeed for the job to start.
+    pub required: bool,
     /// How long its hook may take, within the deadline of all hooks.
     pub timeout: Option<Duration>,
     /// The digest that its file must have.
@@ -38,16 +44,57 @@ pub struct PluginSpec {
     pub code: Code,
 }
 
+/// When an after-exit hook runs. A job succeeded where the exit code that is reported, after `--map-exit`, is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum On {
+    /// However the job ended.
+    #[default]
+    Always,
+    /// Where it succeeded.
+    Success,
+    /// Where it failed, was killed or could not be started.
+    Failure,
+}
+
+impl On {
+    /// Whether it runs after such a job.
+    pub fn includes(self, success: bool) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Success => success,
+            Self::Failure => !success,
+        }
+    }
+}
+
+impl fmt::Display for On {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Always => "on=always",
+            Self::Success => "on=success",
+            Self::Failure => "on=failure",
+        })
+    }
+}
+
+impl FromStr for On {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "always" => Ok(Self::Always),
+            "success" => Ok(Self::Success),
+            "failure" => Ok(Self::Failure),
+            _ => Err(format!("'on={text}' is none of on=always, on=success and on=failure")),
+        }
+    }
+}
+
 /// Where a plugin's bytes come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The wrapper itself.
-    BuiltIn {
-        /// Its name.
-        name: &'static str,
-        /// The component, compiled ahead of time.
-        compiled: &'static [u8],
-    },
+    BuiltIn(&'static BuiltIn),
     /// A component's file.
     File(PathBuf),
 }
@@ -61,7 +108,7 @@ impl Source {
     /// The name that its log lines have: a file's without folder and ending.
     pub fn name(&self) -> String {
         match self {
-            Self::BuiltIn { name, .. } => (*name).to_owned(),
+            Self::BuiltIn(built_in) => built_in.name.to_owned(),
             Self::File(path) => {
                 let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
                 // It stands before a colon in each of its lines, where `wrapper` stands in those of the wrapper's own.
@@ -75,7 +122,7 @@ impl Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BuiltIn { name, .. } => f.write_str(name),
+            Self::BuiltIn(built_in) => f.write_str(built_in.name),
             Self::File(path) => f.write_str(&printable(&path.to_string_lossy())),
         }
     }
@@ -115,7 +162,8 @@ impl FromStr for PluginSpec {
         let mut parts = text.split(',');
         let source = parse_source(parts.next().unwrap_or_default())?;
         let grants = Grants { ports: Vec::new(), env: Vec::new(), memory: limits::MEMORY };
-        let mut spec = Self { source, grants, timeout: None, sha256: None, code: Code::default() };
+        let mut spec =
+            Self { source, grants, on: On::Always, required: true, timeout: None, sha256: None, code: Code::default() };
         let mut given = HashSet::new();
         for part in parts {
             let (key, value) = part.split_once('=').ok_or_else(|| format!("'{part}' is not KEY=VALUE"))?;
@@ -123,23 +171,27 @@ impl FromStr for PluginSpec {
                 return Err(format!("{key}= is given twice"));
             }
             match key {
+                "on" => spec.on = value.parse()?,
+                "required" => spec.required = switch(part, value)?,
                 "timeout" => spec.timeout = Some(parse_duration(value)?),
                 "port" => spec.grants.ports.push(value.parse()?),
                 "env" if !value.is_empty() && !value.contains('=') => spec.grants.env.push(value.to_owned()),
                 "env" => return Err(format!("'{part}' names no variable; write env=NAME")),
                 "memory" => spec.grants.memory = parse_memory(value)?,
                 "sha256" => spec.sha256 = Some(value.parse()?),
-                "native" if value == "true" => spec.code = Code::Native,
-                "native" if value == "false" => spec.code = Code::Pulley,
-                "native" => return Err(format!("'{part}' is neither native=true nor native=false")),
+                "native" => spec.code = if switch(part, value)? { Code::Native } else { Code::Pulley },
                 _ => {
                     return Err(format!(
-                        "'{key}' is not a key of a plugin; there are timeout, port, env, memory, sha256, native"
+                        "'{key}' is not a key of a plugin; there are on, timeout, port, env, memory, sha256, native, required"
                     ));
                 }
             }
         }
-        if let Source::BuiltIn { name, .. } = &spec.source {
+        if let Source::BuiltIn(BuiltIn { name, before_start, after_exit, .. }) = &spec.source {
+            let hooks = [("on", "after-exit", *after_exit), ("required", "before-start", *before_start)];
+            for (key, hook, _) in hooks.into_iter().filter(|(key, _, has)| !has && given.contains(key)) {
+                return Err(format!("{key}= is for plugins with a hook {hook}; '{name}' has none"));
+            }
             for (key, is_given) in [("sha256", spec.sha256.is_some()), ("native", spec.code == Code::Native)] {
                 if is_given {
                     return Err(format!("{key}= is for files; '{name}' is part of the wrapper"));
@@ -152,8 +204,8 @@ impl FromStr for PluginSpec {
 
 /// A built-in's name, or what looks like a path: so that a mistyped name is not looked for in the working directory.
 fn parse_source(text: &str) -> Result<Source, String> {
-    if let Some((name, compiled)) = built_in::find(text) {
-        return Ok(Source::BuiltIn { name, compiled });
+    if let Some(built_in) = built_in::find(text) {
+        return Ok(Source::BuiltIn(built_in));
     }
     if text.contains('/') || Path::new(text).extension().is_some_and(|ending| ending == "wasm" || ending == "cwasm") {
         return Ok(Source::File(text.into()));
@@ -162,6 +214,14 @@ fn parse_source(text: &str) -> Result<Source, String> {
         "'{text}' is neither a built-in plugin ({}) nor a path to a .wasm or .cwasm file",
         built_in::names().join(", ")
     ))
+}
+
+/// The value of a key that is true or false.
+fn switch(part: &str, value: &str) -> Result<bool, String> {
+    value.parse().map_err(|_| {
+        let key = part.split('=').next().unwrap_or_default();
+        format!("'{part}' is neither {key}=true nor {key}=false")
+    })
 }
 
 fn parse_memory(text: &str) -> Result<u64, String> {
@@ -183,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_name_is_a_built_in_and_a_path_is_a_file() {
-        assert!(matches!(spec("istio-quit").source, Source::BuiltIn { name: "istio-quit", .. }));
+        assert!(matches!(spec("istio-quit").source, Source::BuiltIn(BuiltIn { name: "istio-quit", .. })));
         assert_eq!(spec("./istio-quit").source, Source::File("./istio-quit".into()));
         assert_eq!(spec("quit.wasm").source, Source::File("quit.wasm".into()));
         assert_eq!(spec("/hooks/quit.v2.wasm").source.name(), "quit.v2");
@@ -192,8 +252,9 @@ mod tests {
     #[test]
     fn every_key_is_understood() {
         let spec = spec(
-            "/a.wasm,timeout=1m30s,port=15020,port=4191,env=TOKEN,memory=16MiB,sha256=00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF",
+            "/a.wasm,on=success,required=false,timeout=1m30s,port=15020,port=4191,env=TOKEN,memory=16MiB,sha256=00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF",
         );
+        assert_eq!((spec.on, spec.required), (On::Success, false));
         assert_eq!(spec.timeout, Some(Duration::from_secs(90)));
         assert_eq!(spec.grants.ports, ["15020".parse().unwrap(), "4191".parse().unwrap()]);
         assert_eq!(spec.grants.env, ["TOKEN"]);
@@ -209,20 +270,33 @@ mod tests {
         for (text, error) in [
             (
                 "istio-qit",
-                "'istio-qit' is neither a built-in plugin (echo, istio-quit) nor a path to a .wasm or .cwasm file",
+                &format!(
+                    "'istio-qit' is neither a built-in plugin ({}) nor a path to a .wasm or .cwasm file",
+                    built_in::names().join(", ")
+                ),
             ),
-            ("", "'' is neither a built-in plugin (echo, istio-quit) nor a path to a .wasm or .cwasm file"),
+            (
+                "",
+                &format!(
+                    "'' is neither a built-in plugin ({}) nor a path to a .wasm or .cwasm file",
+                    built_in::names().join(", ")
+                ),
+            ),
             ("echo,port", "'port' is not KEY=VALUE"),
             ("echo,port=0", "'0' is not a port; write a number from 1 to 65535"),
             ("echo,port=65536", "'65536' is not a port; write a number from 1 to 65535"),
             (
                 "echo,colour=red",
-                "'colour' is not a key of a plugin; there are timeout, port, env, memory, sha256, native",
+                "'colour' is not a key of a plugin; there are on, timeout, port, env, memory, sha256, native, required",
             ),
             ("echo,memory=lots", "'lots' is not a size; write it as 64MiB"),
             ("echo,memory=-1", "'-1' is not a size; write it as 64MiB"),
             ("echo,memory=5GiB", "'5GiB' is more than a guest can use, 4GiB"),
             ("echo,native=true", "native= is for files; 'echo' is part of the wrapper"),
+            ("echo,on=sucess", "'on=sucess' is none of on=always, on=success and on=failure"),
+            ("echo,required=no", "'required=no' is neither required=true nor required=false"),
+            ("echo,required=false", "required= is for plugins with a hook before-start; 'echo' has none"),
+            ("istio-wait,on=success", "on= is for plugins with a hook after-exit; 'istio-wait' has none"),
             ("/a.wasm,native=yes", "'native=yes' is neither native=true nor native=false"),
             ("echo,env=", "'env=' names no variable; write env=NAME"),
             ("echo,env=A=B", "'env=A=B' names no variable; write env=NAME"),

@@ -34,6 +34,9 @@ pub struct Behaviour {
 /// From when on a job counts as one that lasts.
 const SETTLE: Duration = Duration::from_millis(50);
 
+/// How often a line says that the job still waits for a hook.
+const NOTE: Duration = Duration::from_secs(10);
+
 /// Waits for processes: the job, and those of the wrapper's own. It has no thread: it sleeps in one system call.
 #[derive(Debug)]
 pub struct Supervisor {
@@ -49,11 +52,12 @@ pub struct Supervisor {
 
 /// Where in the run work is done apart from the job, and what signals then mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
+pub enum Moment<'a> {
     /// Plugins are made ready. Who asks the wrapper to end is obeyed after it, so that the hooks are there that will run.
     Loading,
-    /// Before-start hooks run: who asks the wrapper to end is obeyed at once, other signals are kept for the job.
-    BeforeStart,
+    /// The before-start hook of this name runs, and a line says so at every [`NOTE`]: who asks the wrapper to end is obeyed at
+    /// once, other signals are kept for the job.
+    BeforeStart(&'a str),
     /// The job is over, and so are its signals; what is left to do is bounded by its deadline.
     AfterExit,
 }
@@ -90,7 +94,7 @@ impl Supervisor {
     /// What it needs files for comes first, in `prepare`: after that there are none for it.
     pub fn isolated<T>(
         &mut self,
-        moment: Moment,
+        moment: Moment<'_>,
         bounds: Bounds,
         deadline: Instant,
         prepare: impl FnOnce() -> T,
@@ -129,7 +133,9 @@ impl Supervisor {
     }
 
     /// Waits for the result of work that is under way.
-    pub fn finish(&mut self, pid: libc::pid_t, moment: Moment, deadline: Instant) -> Result<File, IsolationError> {
+    pub fn finish(&mut self, pid: libc::pid_t, moment: Moment<'_>, deadline: Instant) -> Result<File, IsolationError> {
+        let began = Instant::now();
+        let mut note_at = if let Moment::BeforeStart(hook) = moment { Some((began + NOTE, hook)) } else { None };
         let mut killed_for = None;
         loop {
             self.reap(|_, _| {});
@@ -141,7 +147,15 @@ impl Supervisor {
                 return killed_for.map_or_else(|| work.result(), Err);
             }
             let wait_until = if killed_for.is_none() { Some(deadline) } else { None };
-            match self.signals.wait(wait_until) {
+            let note = note_at.filter(|(at, _)| wait_until.is_some_and(|until| *at < until));
+            match self.signals.wait(note.map(|(at, _)| at).or(wait_until)) {
+                None if note.is_some_and(|(at, _)| Instant::now() < at) => continue,
+                None if let Some((at, hook)) = note => {
+                    let (after, until) = (at - began, deadline.saturating_duration_since(began));
+                    tracing::info!("still waiting for {hook} after {} s, until {} s", after.as_secs(), until.as_secs());
+                    note_at = Some((at + NOTE, hook));
+                    continue;
+                }
                 None => killed_for = Some(IsolationError::TimedOut),
                 Some(Arrived { signal, .. }) if moment == Moment::AfterExit => {
                     if signal.asks_to_end() {

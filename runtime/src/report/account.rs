@@ -37,8 +37,19 @@ pub struct HookResult {
     pub hook: &'static str,
     /// How long it took.
     pub took: Duration,
-    /// Why it failed, in a sentence, if it did.
-    pub failure: Option<String>,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of a hook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did its work.
+    Done,
+    /// It did not, and this sentence says why.
+    Failed(String),
+    /// It was not run, and this sentence says why.
+    Skipped(String),
 }
 
 /// A run that is over.
@@ -46,8 +57,6 @@ pub struct HookResult {
 pub struct Account<'a> {
     /// What hooks are told of the job.
     pub job: &'a JobFacts,
-    /// From the job's start to its end.
-    pub ran: Option<Duration>,
     /// How it ended.
     pub status: &'a ExitStatus,
     /// The wrapper's own.
@@ -89,9 +98,16 @@ impl Account<'_> {
             json!({
                 "plugin": cut(&result.plugin, longest.min(NAME)),
                 "hook": result.hook,
-                "result": if result.failure.is_none() { "done" } else { "failed" },
+                "result": match result.outcome {
+                    Outcome::Done => "done",
+                    Outcome::Failed(_) => "failed",
+                    Outcome::Skipped(_) => "skipped",
+                },
                 "duration-ms": milliseconds(result.took),
-                "message": result.failure.as_ref().map(|why| cut(why, longest)),
+                "message": match &result.outcome {
+                    Outcome::Done => None,
+                    Outcome::Failed(why) | Outcome::Skipped(why) => Some(cut(why, longest)),
+                },
             })
         });
         json!({
@@ -99,7 +115,7 @@ impl Account<'_> {
             "command": cut(&self.job.name, longest.min(NAME)),
             "pid": started.map(|started| started.pid),
             "started-at": started.map(|Started { at, .. }| humantime::format_rfc3339_millis(*at).to_string()),
-            "duration-ms": self.ran.map(milliseconds),
+            "duration-ms": self.job.ran.map(milliseconds),
             "status": status,
             "exit-code": self.exit_code,
             "hooks": hooks.collect::<Vec<_>>(),
@@ -163,9 +179,9 @@ mod tests {
     use super::*;
 
     fn text(hooks: &[HookResult], why: &str) -> String {
-        let job = JobFacts { name: "job".to_owned(), started: None, status: None };
+        let job = JobFacts { name: "job".to_owned(), started: None, status: None, ran: None };
         let status = ExitStatus::refused(why);
-        Account { job: &job, ran: None, status: &status, exit_code: 125, hooks }.text()
+        Account { job: &job, status: &status, exit_code: 125, hooks }.text()
     }
 
     #[test]
@@ -174,7 +190,7 @@ mod tests {
             plugin: "p".to_owned(),
             hook: "after-exit",
             took: Duration::from_micros(1640),
-            failure: Some(text.to_owned()),
+            outcome: Outcome::Failed(text.to_owned()),
         };
         for (count, piece) in [(1, "x"), (1, "\u{1}"), (3, "漢"), (20, "\"")] {
             let hooks = vec![failure(&piece.repeat(10_000)); count];

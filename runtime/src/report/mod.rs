@@ -4,6 +4,6 @@ mod account;
 mod log;
 mod words;
 
-pub use account::{Account, HookResult};
+pub use account::{Account, HookResult, Outcome};
 pub use log::{LogFormat, LogLevel, init};
 pub use words::{LONGEST, millis, one_line, os_words, printable, size};

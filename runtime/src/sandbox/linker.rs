@@ -14,11 +14,18 @@ use wasmtime_wasi::{
     cli::{WasiCli, WasiCliView as _},
     clocks::{WasiClocks, WasiClocksView as _},
     p2::{self, bindings},
+    random::{WasiRandom, WasiRandomView as _},
 };
 use wasmtime_wasi_io::bindings::wasi::io;
 
 /// The interfaces of WASI that can be linked one by one.
-const SINGLE: [&str; 3] = ["wasi:cli/environment", "wasi:clocks/monotonic-clock", "wasi:io/poll"];
+const SINGLE: [&str; 5] = [
+    "wasi:cli/environment",
+    "wasi:clocks/monotonic-clock",
+    "wasi:io/poll",
+    "wasi:clocks/wall-clock",
+    "wasi:random/random",
+];
 
 struct Resources;
 
@@ -32,6 +39,7 @@ pub fn linker(engine: &Engine, imports: &[String]) -> Result<Linker<State>> {
     let l = &mut linker;
     hook::types::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     hook::job::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    hook::plugin::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     hook::log::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     hook::localhost::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
 
@@ -44,6 +52,12 @@ pub fn linker(engine: &Engine, imports: &[String]) -> Result<Linker<State>> {
         if interfaces.contains(&SINGLE[1]) || interfaces.contains(&SINGLE[2]) {
             bindings::clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(l, State::clocks)?;
             io::poll::add_to_linker::<_, Resources>(l, |state| state.ctx().table)?;
+        }
+        if interfaces.contains(&SINGLE[3]) {
+            bindings::clocks::wall_clock::add_to_linker::<_, WasiClocks>(l, State::clocks)?;
+        }
+        if interfaces.contains(&SINGLE[4]) {
+            bindings::random::random::add_to_linker::<_, WasiRandom>(l, State::random)?;
         }
     } else {
         p2::add_to_linker_async(l)?;

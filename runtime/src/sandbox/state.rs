@@ -1,7 +1,7 @@
 //! What one run of a hook has: the host's side of everything it may import.
 
 use super::{
-    bindings::wrapper::hook::{job, localhost, log, types},
+    bindings::wrapper::hook::{job, localhost, log, plugin, types},
     client::Client,
     egress::{EgressPolicy, Port},
     guest_log::{GuestLog, LineStream},
@@ -47,6 +47,8 @@ pub struct JobFacts {
     pub started: Option<Started>,
     /// How it ended, once it has.
     pub status: Option<types::ExitStatus>,
+    /// From its start to its end, where it had both.
+    pub ran: Option<Duration>,
 }
 
 /// The start of the job.
@@ -63,6 +65,7 @@ pub struct Started {
 /// The host's state of one run.
 pub struct State {
     pub(super) limiter: Limiter,
+    name: String,
     job: JobFacts,
     log: GuestLog,
     /// Its stdout and stderr.
@@ -100,6 +103,7 @@ impl State {
         }
         Self {
             limiter: Limiter::new(grants.memory),
+            name: plugin.to_owned(),
             client: Client::new(EgressPolicy::new(grants.ports.clone()), GuestLog::new(plugin)),
             wasi: wasi.build(),
             job,
@@ -141,12 +145,30 @@ impl job::Host for State {
     }
 
     fn elapsed(&mut self) -> u64 {
-        self.job.started.map_or(0, |started| u64::try_from(started.clock.elapsed().as_millis()).unwrap_or(u64::MAX))
+        self.job.started.map_or(0, |started| milliseconds(started.clock.elapsed()))
     }
 
     fn status(&mut self) -> Option<types::ExitStatus> {
         self.job.status.clone()
     }
+
+    fn duration(&mut self) -> Option<u64> {
+        self.job.ran.map(milliseconds)
+    }
+}
+
+impl plugin::Host for State {
+    fn name(&mut self) -> String {
+        self.name.clone()
+    }
+
+    fn time_left(&mut self) -> u64 {
+        milliseconds(self.deadline.saturating_duration_since(Instant::now()))
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl log::Host for State {

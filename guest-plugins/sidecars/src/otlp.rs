@@ -1,0 +1,109 @@
+//! `otlp-report`: tells a collector on this host how the job went, as a span and three metrics in OTLP/HTTP's JSON form, so
+//! that a job that is over before anybody could scrape it shows up in ordinary telemetry.
+//! <https://opentelemetry.io/docs/specs/otlp/#otlphttp>
+//!
+//! The span is that of a command line program: <https://opentelemetry.io/docs/specs/semconv/cli/cli-spans/>.
+
+mod body;
+mod resource;
+
+use crate::{
+    quit::{RETRY, send_when_it_listens},
+    settings::value,
+};
+use body::{Outcome, metrics, traces};
+use std::time::Duration;
+use wrapper_hook::{
+    ExitStatus,
+    localhost::{Error, Request, Url},
+    log, plugin,
+};
+
+/// Where a collector listens. `HOOK_OTLP_ENDPOINT` names another place on this host.
+const ENDPOINT: Url = Url { port: 4318, path: String::new() };
+
+/// What the protocol would have sent again: <https://opentelemetry.io/docs/specs/otlp/#retryable-response-codes>.
+const RETRYABLE: [u16; 4] = [429, 502, 503, 504];
+
+/// Between two attempts, first.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How many there are.
+const ATTEMPTS: u32 = 4;
+
+/// Sends both, and says why not where it cannot.
+pub fn report(status: &ExitStatus) -> Result<(), String> {
+    let endpoint = value("HOOK_OTLP_ENDPOINT".to_owned(), |text| {
+        text.parse().map_err(|error: wrapper_hook::localhost::UrlError| error.to_string())
+    })?;
+    let endpoint = endpoint.unwrap_or(ENDPOINT);
+    let headers = value("HOOK_OTLP_HEADERS".to_owned(), |text| {
+        resource::pairs(text).ok_or_else(|| "it is not a list such as name=value,name=value".to_owned())
+    })?;
+    let signals = value("HOOK_OTLP_SIGNALS".to_owned(), signals)?.unwrap_or([true; 2]);
+    let outcome = Outcome::new(status)?;
+    let resource = resource::attributes(&outcome.name)?;
+    let place = format!("localhost:{}", endpoint.port);
+
+    let mut failures = Vec::new();
+    for (name, path, body) in [
+        ("span", "/v1/traces", signals[0].then(|| traces(&outcome, &resource))),
+        ("metrics", "/v1/metrics", signals[1].then(|| metrics(&outcome, &resource))),
+    ] {
+        let Some(body) = body else { continue };
+        let path = endpoint.path.trim_end_matches('/').to_owned() + path;
+        let mut request = Request::post(endpoint.port, &path).header("content-type", "application/json").body(body);
+        for (name, value) in headers.iter().flatten() {
+            request = request.header(name, value);
+        }
+        match send(&request, &place) {
+            Ok(200..300) => log::info!("{place} has the {name}"),
+            Ok(404) => failures.push(format!(
+                "{place} has no {path}: its OTLP receiver has no such pipeline, or is at another path; HOOK_OTLP_SIGNALS says \
+                 which to send, HOOK_OTLP_ENDPOINT where to"
+            )),
+            Ok(status) => failures.push(format!("{place} answered {status} to the {name}; the collector's log says why")),
+            Err(Error::Refused) => {
+                log::info!("nothing listens on {place}: no collector to tell");
+                break;
+            }
+            Err(error) => failures.push(format!("{place}: {error}")),
+        }
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
+}
+
+/// Sends, and sends again what the collector cannot take now.
+fn send(request: &Request, place: &str) -> Result<u16, Error> {
+    let mut pause = PAUSE;
+    for _ in 1..ATTEMPTS {
+        let response = send_when_it_listens(request, place, RETRY)?;
+        if !RETRYABLE.contains(&response.status) || plugin::time_left() < pause * 2 {
+            return Ok(response.status);
+        }
+        wrapper_hook::sleep(pause);
+        pause *= 2;
+    }
+    Ok(request.send()?.status)
+}
+
+/// Whether spans, and whether metrics are to be sent.
+fn signals(text: &str) -> Result<[bool; 2], String> {
+    let names: Vec<_> = text.split(',').map(str::trim).collect();
+    if names.iter().all(|name| matches!(*name, "traces" | "metrics")) {
+        return Ok(["traces", "metrics"].map(|signal| names.contains(&signal)));
+    }
+    Err(format!("'{text}' is not a list of traces and metrics"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::signals;
+
+    #[test]
+    fn either_signal_can_be_chosen() {
+        assert_eq!(signals("traces"), Ok([true, false]));
+        assert_eq!(signals("metrics, traces"), Ok([true, true]));
+        assert!(signals("logs").is_err());
+    }
+}

@@ -1,0 +1,170 @@
+//! One server to be asked: what the table says, and what the user says otherwise.
+
+use crate::{
+    settings::Settings,
+    table::{Call, Sidecar},
+};
+use std::{fmt, ops::RangeInclusive};
+use wrapper_hook::{
+    env,
+    localhost::{Request, Response, Url},
+};
+
+/// A server, and the request that it gets.
+pub struct Target {
+    sidecar: &'static Sidecar,
+    call: &'static Call,
+    url: Url,
+    /// What is to be sent, but for the time that it may take.
+    pub request: Request,
+    granted: Vec<RangeInclusive<u16>>,
+    /// The variable that sets port and path.
+    setting: String,
+}
+
+impl Target {
+    /// Those that the user means; one, but for the generic plugins, which may have several.
+    pub fn all(sidecar: &'static Sidecar, call: &'static Call, settings: &Settings) -> Result<Vec<Self>, String> {
+        let is_generic = sidecar.source.is_empty();
+        let urls = match settings.own("URL", |text| urls(text, is_generic))? {
+            Some(urls) => urls,
+            None if is_generic => {
+                let name = settings.name("URL");
+                return Err(format!("{name} is not set; it says what to ask, such as http://localhost:8080/quit"));
+            }
+            None => vec![Url { port: call.port, path: call.path.to_owned() }],
+        };
+        let method = settings.own("METHOD", method)?;
+        let headers = settings.own("HEADERS", headers)?;
+        let granted = settings.own("STATUS", statuses)?.unwrap_or_else(|| vec![200..=299]);
+        let targets = urls.into_iter().map(|url| {
+            let mut request = Request::new(method.as_deref().unwrap_or(call.method), url.port, &url.path);
+            let fixed = call.header.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let token = call.token.and_then(|(name, variable)| Some((name.to_owned(), env::var(variable)?)));
+            for (name, value) in headers.iter().flatten().cloned().chain(token).chain(fixed) {
+                request = request.header(&name, &value);
+            }
+            Self { sidecar, call, url, request, granted: granted.clone(), setting: settings.name("URL") }
+        });
+        Ok(targets.collect())
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.url.port
+    }
+
+    /// What people call it.
+    pub fn title(&self) -> &'static str {
+        self.sidecar.title
+    }
+
+    /// Whether it answers only when it is ready.
+    pub fn blocks(&self) -> bool {
+        self.call.blocks
+    }
+
+    /// Whether this answer grants what was asked.
+    pub fn grants(&self, response: &Response) -> bool {
+        self.granted.iter().any(|range| range.contains(&response.status))
+    }
+
+    /// Another answer in words: what it means, and what to change.
+    pub fn explain(&self, response: &Response) -> String {
+        let (status, title, setting) = (response.status, self.title(), &self.setting);
+        let hint = match self.call.hints.iter().find(|(known, _)| *known == status) {
+            Some((_, hint)) => (*hint).to_owned(),
+            None if status == 404 => {
+                format!("what listens there does not know the path; is it {title}? {setting} sets port and path")
+            }
+            None if status == 405 => {
+                format!("what listens there does not take this method; is it {title}? {setting} sets port and path")
+            }
+            None if status >= 500 => "its own log says why".to_owned(),
+            None => format!("not an answer that {title} gives; {setting} sets port and path"),
+        };
+        // Without the query, which may hold a secret.
+        let path = self.url.path.split('?').next().unwrap_or_default();
+        format!("http://localhost:{}{path} answered {status}: {hint}", self.url.port)
+    }
+}
+
+/// Where it is.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "localhost:{}", self.url.port)
+    }
+}
+
+fn urls(text: &str, several: bool) -> Result<Vec<Url>, String> {
+    let words: Vec<_> = text.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty()).collect();
+    let words = if several { words } else { vec![text] };
+    words
+        .into_iter()
+        .map(|word| word.parse().map_err(|error: wrapper_hook::localhost::UrlError| error.to_string()))
+        .collect()
+}
+
+fn method(text: &str) -> Result<String, String> {
+    if text.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("'{text}' is not a method; write it as POST"))
+}
+
+/// `Name: value`, one a line.
+fn headers(text: &str) -> Result<Vec<(String, String)>, String> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines
+        .map(|line| match line.split_once(':') {
+            Some((name, value)) if !name.is_empty() && !name.contains(' ') => {
+                Ok((name.to_owned(), value.trim().to_owned()))
+            }
+            // It may be a secret.
+            _ => Err("a line of it is not a header field; write each as 'Name: value'".to_owned()),
+        })
+        .collect()
+}
+
+/// `200-299,304`.
+fn statuses(text: &str) -> Result<Vec<RangeInclusive<u16>>, String> {
+    let status = |text: &str| text.parse().ok().filter(|status| (100..600).contains(status));
+    let range = |part: &str| {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        Some(status(from)?..=status(to)?).filter(|range| !range.is_empty())
+    };
+    let ranges: Option<Vec<_>> = text.split(',').map(|part| range(part.trim())).collect();
+    ranges.ok_or_else(|| format!("'{text}' is not a list of statuses; write it as 200-299,304"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_urls_are_for_the_generic_plugins() {
+        let two = "http://localhost:1/a,http://localhost:2/b";
+        assert_eq!(urls(two, true).unwrap().iter().map(|url| url.port).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(urls("http://localhost:1/a,b", false).unwrap()[0].path, "/a,b");
+        assert!(urls("http://localhost:1/ https://localhost:2/", true).is_err());
+    }
+
+    #[test]
+    fn headers_stand_one_a_line() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(headers("A: b\nc:d: e\n\n"), Ok(vec![pair("A", "b"), pair("c", "d: e")]));
+        for text in ["A", ": b", "a b: c"] {
+            let error = headers(text).unwrap_err();
+            assert!(error.contains("'Name: value'") && !error.contains(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn statuses_are_numbers_and_ranges() {
+        assert_eq!(statuses("204"), Ok(vec![204..=204]));
+        assert_eq!(statuses("200-299, 404"), Ok(vec![200..=299, 404..=404]));
+        for text in ["", "ok", "99", "600", "299-200", "200,", "1-2-3"] {
+            assert!(statuses(text).is_err(), "{text}");
+        }
+    }
+}

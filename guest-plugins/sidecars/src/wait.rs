@@ -1,0 +1,59 @@
+//! Waits until a sidecar is ready, before the job starts.
+
+use crate::{settings::Settings, table::Sidecar, target::Target};
+use std::time::Duration;
+use wrapper_hook::{
+    localhost::{Error, Response},
+    log, plugin,
+};
+
+/// The first and the longest time between two attempts. Each is twice the one before.
+const PAUSES: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(250)];
+
+/// For an answer, where the sidecar does not block until it is ready.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// What is left of the time when it gives up, so as to say why. The host ends requests a little before the deadline too.
+const LAST_WORDS: Duration = Duration::from_millis(150);
+
+/// Waits for it, or for all that the user means, one after the other.
+pub fn wait(sidecar: &'static Sidecar, settings: &Settings) -> Result<(), String> {
+    let call = sidecar.wait.as_ref().ok_or("there is nothing to ask it")?;
+    Target::all(sidecar, call, settings)?.iter().try_for_each(wait_for)
+}
+
+fn wait_for(target: &Target) -> Result<(), String> {
+    let title = target.title();
+    log::info!("waiting for {title} on {target} until {} s", plugin::time_left().as_millis().div_ceil(1000));
+    let mut pause = PAUSES[0];
+    let mut told = String::new();
+    loop {
+        let left = plugin::time_left();
+        let timeout = if target.blocks() { left } else { left.min(ANSWER) };
+        let answer = target.request.clone().timeout(timeout).send();
+        let found = match &answer {
+            Ok(response) if target.grants(response) => {
+                log::info!("{target} answered {}: {title} is ready", response.status);
+                return Ok(());
+            }
+            answer => in_words(target, answer),
+        };
+        let left = plugin::time_left().saturating_sub(LAST_WORDS);
+        if left.is_zero() {
+            return Err(format!("{title} on {target} is not ready: {found}; --start-timeout or timeout= grants more"));
+        }
+        if found != told {
+            log::info!("{target} is not ready: {found}");
+            told = found;
+        }
+        wrapper_hook::sleep(pause.min(left));
+        pause = (pause * 2).min(PAUSES[1]);
+    }
+}
+
+fn in_words(target: &Target, answer: &Result<Response, Error>) -> String {
+    match answer {
+        Ok(response) => target.explain(response),
+        Err(error) => error.to_string(),
+    }
+}
