@@ -43,7 +43,7 @@ demo: build ## End a real Envoy sidecar when `ls -l` is done
 	@scripts/demo
 
 test: build ## Install what is missing and run every test
-	@scripts/setup envoy test inits bench
+	@scripts/setup envoy collector test inits bench
 	@scripts/test
 	@scripts/bench --quick
 

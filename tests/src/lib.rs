@@ -12,7 +12,7 @@ mod server;
 mod terminal;
 
 pub use network::own_network;
-pub use run::{MODES, Outcome, Run, dist, envoy, init, run, run_program, wrapper};
+pub use run::{MODES, Outcome, Run, dist, init, run, run_program, tool, wrapper};
 pub use running::{Running, children, is_alive, wait_until};
 pub use server::{Answer, Request, Server};
 pub use terminal::on_a_terminal;

@@ -23,10 +23,14 @@ pub fn dist(file: &str) -> PathBuf {
     path
 }
 
-/// The real Envoy that `scripts/setup envoy` installs.
-pub fn envoy() -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/envoy/envoy");
-    assert!(path.exists(), "{} is not there; run `scripts/setup envoy` first", path.display());
+/// A program that `scripts/setup` installs, such as a real Envoy.
+pub fn tool(file: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools").join(file);
+    assert!(
+        path.exists(),
+        "{} is not there; run `make test`, or `scripts/setup` with what it installs",
+        path.display()
+    );
     path
 }
 

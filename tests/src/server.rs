@@ -74,14 +74,23 @@ impl Server {
         Self::start_at(Ipv4Addr::LOCALHOST.into(), port, answer)
     }
 
+    /// The same with a series of answers, of which the last is given from then on.
+    pub fn start_series(port: u16, answers: Vec<Answer>) -> Self {
+        Self::serve(Ipv4Addr::LOCALHOST.into(), port, answers)
+    }
+
     /// On this address.
     pub fn start_at(ip: IpAddr, port: u16, answer: Answer) -> Self {
+        Self::serve(ip, port, vec![answer])
+    }
+
+    fn serve(ip: IpAddr, port: u16, answers: Vec<Answer>) -> Self {
         let listener = TcpListener::bind((ip, port)).unwrap_or_else(|error| panic!("{ip} port {port}: {error}"));
         let address = listener.local_addr().expect("it is bound");
         let (sender, requests) = channel();
         thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (sender, answer) = (sender.clone(), answer.clone());
+            for (index, stream) in listener.incoming().enumerate() {
+                let (sender, answer) = (sender.clone(), answers[index.min(answers.len() - 1)].clone());
                 thread::spawn(move || serve(stream.expect("a connection"), &sender, &answer));
             }
         });

@@ -105,12 +105,12 @@ fn a_connection_closed_without_an_answer_is_success() {
 #[test]
 fn a_refusal_names_its_cause_and_the_setting() {
     for (status, hint) in [
-        ("403 Forbidden", "answered 403: the agent takes this only from its own host"),
+        ("403 Forbidden", "answered 403: it takes this from its own host only"),
         ("404 Not Found", "answered 404: what listens there does not know the path"),
         ("405 Method Not Allowed", "answered 405: what listens there does not take POST"),
-        ("500 Internal Server Error", "answered 500: the sidecar could not do it; its own log says why"),
-        ("503 Service Unavailable", "answered 503: the sidecar could not do it"),
-        ("302 Found", "answered 302: not an answer of the Istio agent; HOOK_ISTIO_QUIT_URL sets port and path"),
+        ("500 Internal Server Error", "answered 500: it could not do it; its own log says why"),
+        ("503 Service Unavailable", "answered 503: it could not do it"),
+        ("302 Found", "answered 302: not an answer that Istio gives; HOOK_ISTIO_QUIT_URL sets port and path"),
     ] {
         let (outcome, asked) = quit_with(Answer::status(status, "no"));
         outcome.exits(3).says(hint).says("istio-quit: warning: failed in ");

@@ -149,8 +149,9 @@ fn a_before_start_hook_decides_whether_the_job_starts() {
     let outcome = gate("fail not today").outcome();
     assert_eq!(outcome.exits(125).stdout, "");
     outcome
-        .says("wrapper: error: echo was not started: before-start hook hostile failed: not today")
-        .says("hostile: after: echo was not started: before-start hook hostile failed: not today, started false");
+        .says("wrapper: error: echo was not started: before-start hook hostile failed after ")
+        .says("hostile: after: echo was not started: before-start hook hostile failed after ")
+        .says(": not today, started false");
 }
 
 #[test]

@@ -54,7 +54,7 @@ const fn ready(port: u16, path: &'static str) -> Call {
 }
 
 const NOT_LOOPBACK: (u16, &str) =
-    (403, "it takes this only from its own host; the job must share the sidecar's network namespace");
+    (403, "it takes this from its own host only; the job must share the sidecar's network namespace");
 const ENVOY_DRAINS: (u16, &str) = (503, "it has no configuration yet, or its health check was made to fail");
 const DAPR_TOKEN: (u16, &str) = (401, "its API has a token; give it as HOOK_DAPR_API_TOKEN");
 const NEEDS_QUIT: &[(u16, &str)] = &[(404, "its quit endpoint is off; start the proxy with --quitquitquit")];

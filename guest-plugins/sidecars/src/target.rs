@@ -14,6 +14,7 @@ use wrapper_hook::{
 pub struct Target {
     sidecar: &'static Sidecar,
     call: &'static Call,
+    method: String,
     url: Url,
     /// What is to be sent, but for the time that it may take.
     pub request: Request,
@@ -34,17 +35,18 @@ impl Target {
             }
             None => vec![Url { port: call.port, path: call.path.to_owned() }],
         };
-        let method = settings.own("METHOD", method)?;
+        let method = settings.own("METHOD", method)?.unwrap_or_else(|| call.method.to_owned());
         let headers = settings.own("HEADERS", headers)?;
         let granted = settings.own("STATUS", statuses)?.unwrap_or_else(|| vec![200..=299]);
         let targets = urls.into_iter().map(|url| {
-            let mut request = Request::new(method.as_deref().unwrap_or(call.method), url.port, &url.path);
+            let mut request = Request::new(&method, url.port, &url.path);
             let fixed = call.header.map(|(name, value)| (name.to_owned(), value.to_owned()));
             let token = call.token.and_then(|(name, variable)| Some((name.to_owned(), env::var(variable)?)));
             for (name, value) in headers.iter().flatten().cloned().chain(token).chain(fixed) {
                 request = request.header(&name, &value);
             }
-            Self { sidecar, call, url, request, granted: granted.clone(), setting: settings.name("URL") }
+            let (method, granted) = (method.clone(), granted.clone());
+            Self { sidecar, call, method, url, request, granted, setting: settings.name("URL") }
         });
         Ok(targets.collect())
     }
@@ -71,16 +73,16 @@ impl Target {
 
     /// Another answer in words: what it means, and what to change.
     pub fn explain(&self, response: &Response) -> String {
-        let (status, title, setting) = (response.status, self.title(), &self.setting);
+        let (status, title, method, setting) = (response.status, self.title(), &self.method, &self.setting);
         let hint = match self.call.hints.iter().find(|(known, _)| *known == status) {
             Some((_, hint)) => (*hint).to_owned(),
             None if status == 404 => {
                 format!("what listens there does not know the path; is it {title}? {setting} sets port and path")
             }
             None if status == 405 => {
-                format!("what listens there does not take this method; is it {title}? {setting} sets port and path")
+                format!("what listens there does not take {method}; is it {title}? {setting} sets port and path")
             }
-            None if status >= 500 => "its own log says why".to_owned(),
+            None if status >= 500 => "it could not do it; its own log says why".to_owned(),
             None => format!("not an answer that {title} gives; {setting} sets port and path"),
         };
         // Without the query, which may hold a secret.

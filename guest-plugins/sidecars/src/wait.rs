@@ -24,7 +24,7 @@ pub fn wait(sidecar: &'static Sidecar, settings: &Settings) -> Result<(), String
 
 fn wait_for(target: &Target) -> Result<(), String> {
     let title = target.title();
-    log::info!("waiting for {title} on {target} until {} s", plugin::time_left().as_millis().div_ceil(1000));
+    log::info!("waiting for {title} on {target} until {}", in_units(plugin::time_left()));
     let mut pause = PAUSES[0];
     let mut told = String::new();
     loop {
@@ -55,5 +55,13 @@ fn in_words(target: &Target, answer: &Result<Response, Error>) -> String {
     match answer {
         Ok(response) => target.explain(response),
         Err(error) => error.to_string(),
+    }
+}
+
+/// A time in seconds, and where it is short in milliseconds.
+fn in_units(time: Duration) -> String {
+    match time.as_millis().div_ceil(1000) {
+        1 => format!("{} ms", time.as_millis()),
+        seconds => format!("{seconds} s"),
     }
 }
