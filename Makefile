@@ -7,7 +7,7 @@ DIST := target/dist
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 .DEFAULT_GOAL := help
 
-.PHONY: help setup build bench debug demo test compare-init sandbox-table soak fuzz check clean
+.PHONY: help setup build bench debug demo test compare-init sandbox-table sidecars-table soak fuzz check clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
@@ -54,6 +54,9 @@ compare-init: build ## Put the same cases to tini, dumb-init and catatonit; writ
 sandbox-table: build ## Try hostile guests and servers and a failing world; writes docs/sandbox-table.md
 	@scripts/setup test
 	@SANDBOX_TABLE=$(CURDIR)/docs/sandbox-table.md scripts/test --test sandbox_table nothing -- --nocapture
+
+sidecars-table: ## Write the table of docs/sidecars.md anew, from what the plugins do
+	@SIDECARS_PAGE=$(CURDIR)/docs/sidecars.md $(CARGO) test --profile fast --quiet --locked --package sidecars --test page
 
 soak: export SOAK_SECONDS ?= 600
 soak: build ## Random signals at random times, for SOAK_SECONDS (600)

@@ -6,6 +6,7 @@
 mod engine;
 
 use std::{collections::BTreeMap, env, error::Error, fmt::Write, fs, path::PathBuf};
+use object::build::elf::SectionData;
 use wasmtime::Engine;
 use wrapper_guest_build::{Hook, Profile, build_built_ins, sources, target_dir};
 
@@ -37,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let (name, compiled) =
             (format!("COMPILED_{}", statics.len()), out_dir.join(format!("{}.cwasm", statics.len())));
-        fs::write(&compiled, engine.precompile_component(&fs::read(&built_in.component)?)?)?;
+        fs::write(&compiled, without_symbols(&engine.precompile_component(&fs::read(&built_in.component)?)?)?)?;
         let bytes = format!("include_bytes!({compiled:?})");
         writeln!(text, "static {name}: Aligned<[u8; {bytes}.len()]> = Aligned(*{bytes});")?;
         statics.insert(&built_in.component, name);
@@ -53,6 +54,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     fs::write(out_dir.join("built_ins.rs"), text + "];")?;
     Ok(())
+}
+
+/// Without the names of functions, which only a debugger reads.
+fn without_symbols(elf: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut builder = object::build::elf::Builder::read(elf)?;
+    for section in &mut builder.sections {
+        section.delete = matches!(&section.data, SectionData::Symbol | SectionData::String if &section.name[..] != b".shstrtab");
+    }
+    for symbol in &mut builder.symbols {
+        symbol.delete = true;
+    }
+    builder.delete_orphans();
+    let mut without = Vec::new();
+    builder.write(&mut without)?;
+    Ok(without)
 }
 
 /// The engine's version, as the lock file has it.

@@ -59,6 +59,22 @@ fn the_readme_and_the_help_name_the_same_variables_and_defaults() {
 }
 
 #[test]
+fn the_help_and_the_page_name_the_same_built_ins() {
+    let help = run(["--help"]).outcome().stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let listed = help.split_once("Built-in plugins: ").unwrap().1.split_once('.').unwrap().0;
+    let mut listed: Vec<_> = listed.split(", ").filter(|name| *name != "echo").map(str::to_owned).collect();
+    let page = read("docs/sidecars.md");
+    let mut described: Vec<_> = rows(&page, "| plugin | sidecar |")
+        .map(|row| row.split('`').nth(1).unwrap().to_owned())
+        .chain(["http-wait", "http-quit", "otlp-report"].map(str::to_owned))
+        .collect();
+    assert!(described.iter().all(|name| page.contains(&format!("`{name}`"))));
+    listed.sort_unstable();
+    described.sort_unstable();
+    assert_eq!(listed, described);
+}
+
+#[test]
 fn the_readme_lists_the_keys_of_a_plugin() {
     let readme = read("README.md");
     let keys: Vec<_> =
@@ -86,6 +102,45 @@ fn the_make_targets_in_the_readme_exist() {
 }
 
 #[test]
+fn the_plugins_that_the_documents_give_as_examples_can_be_had() {
+    let mut specs = Vec::new();
+    for document in ["README.md", "docs/sidecars.md", "docs/migration.md"] {
+        let text = read(document).replace("\\\n", " ");
+        let is_end = |end: char| end.is_whitespace() || matches!(end, '`' | ';');
+        for (_, rest) in text.match_indices("--plugin ").map(|(at, start)| text.split_at(at + start.len())) {
+            specs.push(rest.split(is_end).next().unwrap().to_owned());
+        }
+        for (_, rest) in text.match_indices("WRAPPER_PLUGIN_PATH=").map(|(at, start)| text.split_at(at + start.len())) {
+            specs.extend(rest.split(is_end).next().unwrap().split(':').map(str::to_owned));
+        }
+    }
+    // Files that the reader is to make, and what stands for any.
+    specs.retain(|spec| {
+        !spec.contains(".wasm") && !spec.contains(".cwasm") && !matches!(spec.as_str(), "SPEC" | "FILE")
+    });
+    assert!(specs.len() > 20, "{specs:?}");
+    for spec in specs {
+        run(["--check", "--plugin", &spec]).outcome().exits(0);
+    }
+}
+
+#[test]
+fn the_variables_of_the_plugins_are_those_in_the_documents() {
+    // The names that only an instance of a pattern has are made up in the code.
+    let (page, mut code) = (read("docs/sidecars.md"), String::new());
+    for file in ["lib", "table", "settings", "target", "quit", "wait", "otlp", "otlp/body", "otlp/resource"] {
+        code += &read(&format!("guest-plugins/sidecars/src/{file}.rs"));
+    }
+    for name in words(&page, "HOOK_").into_iter().chain(words(&page, "OTEL_")) {
+        let key = name.rsplit('_').next().unwrap();
+        assert!(code.contains(name) || code.contains(&format!("(\"{key}\"")), "{name}");
+    }
+    for name in words(&code, "HOOK_").into_iter().chain(words(&code, "OTEL_")).filter(|name| !name.ends_with('_')) {
+        assert!(page.contains(name), "{name}");
+    }
+}
+
+#[test]
 fn every_dependency_has_its_reason() {
     let (manifest, page) = (read("runtime/Cargo.toml"), read("docs/dependencies.md"));
     let section = manifest.split_once("\n[dependencies]\n").unwrap().1.split("\n[").next().unwrap();
@@ -102,7 +157,7 @@ fn every_dependency_has_its_reason() {
 #[test]
 fn no_document_names_a_file_that_is_not_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    const DOCUMENTS: [&str; 9] = [
+    const DOCUMENTS: [&str; 11] = [
         "README.md",
         "SECURITY.md",
         "wit/README.md",
@@ -110,8 +165,10 @@ fn no_document_names_a_file_that_is_not_there() {
         "docs/dependencies.md",
         "docs/init.md",
         "docs/init-comparison.md",
+        "docs/migration.md",
         "docs/performance.md",
         "docs/report.md",
+        "docs/sidecars.md",
     ];
     for document in DOCUMENTS {
         let folder = root.join(document).parent().unwrap().to_owned();

@@ -145,7 +145,7 @@ pub const SIDECARS: &[Sidecar] = &[
         source: "https://developer.hashicorp.com/vault/docs/agent-and-proxy/agent#quit",
         quit: Some(Call { header: Some(("X-Vault-Request", "true")), ..quit(8200, "/agent/v1/quit") }.hints(&[
             (404, "its quit endpoint is off; annotate the pod with vault.hashicorp.com/agent-enable-quit: \"true\", or set agent_api { enable_quit = true } in the listener of its configuration"),
-            (412, "it misses the header X-Vault-Request, which this plugin sends; HOOK_VAULT_QUIT_HEADERS may have replaced it"),
+            (412, "it misses the header X-Vault-Request, which this plugin sends; what stands between the two may have dropped it"),
         ])),
         wait: None,
     },

@@ -7,8 +7,12 @@ use wrapper_hook::{
     log, plugin,
 };
 
-/// The first and the longest time between two attempts. Each is twice the one before.
-const PAUSES: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(250)];
+/// The shortest time between two attempts.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The part of the time waited so far after which it is asked again: so much later than it could does the job start, and the
+/// requests that a hook has are enough for ever.
+const PART: u32 = 50;
 
 /// For an answer, where the sidecar does not block until it is ready.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -25,7 +29,7 @@ pub fn wait(sidecar: &'static Sidecar, settings: &Settings) -> Result<(), String
 fn wait_for(target: &Target) -> Result<(), String> {
     let title = target.title();
     log::info!("waiting for {title} on {target} until {}", in_units(plugin::time_left()));
-    let mut pause = PAUSES[0];
+    let began = plugin::time_left();
     let mut told = String::new();
     loop {
         let left = plugin::time_left();
@@ -46,8 +50,8 @@ fn wait_for(target: &Target) -> Result<(), String> {
             log::info!("{target} is not ready: {found}");
             told = found;
         }
-        wrapper_hook::sleep(pause.min(left));
-        pause = (pause * 2).min(PAUSES[1]);
+        let waited = began.saturating_sub(plugin::time_left());
+        wrapper_hook::sleep((waited / PART).max(PAUSE).min(left));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{OnHookFailure, parse_duration};
 use crate::{
+    plugin,
     process::{Mapping, Signal},
     report::{LogFormat, LogLevel},
 };
@@ -13,14 +14,14 @@ use std::{env, ffi::OsString, path::PathBuf, time::Duration};
 /// Signals are passed on to COMMAND, its exit code becomes the wrapper's, and when it has ended each plugin's hook is run
 /// in a sandbox that reaches HTTP on localhost and nothing else.
 #[derive(Debug, Default, Parser)]
-#[command(name = "wrapper", version, max_term_width = 100, override_usage = USAGE, after_help = EXIT_CODES)]
+#[command(name = "wrapper", version, max_term_width = 100, override_usage = USAGE, after_help = after_help())]
 pub(super) struct Arguments {
-    /// A plugin to run: a built-in (istio-quit, echo) or a path to a .wasm component, with its settings; repeatable, run
-    /// in order; `none` for no hooks [env: WRAPPER_PLUGIN_PATH, `:` between] [default: istio-quit]
+    /// A plugin to run: a built-in (listed below) or a path to a .wasm component or a .cwasm, with its settings; repeatable,
+    /// run in order; `none` for no hooks [env: WRAPPER_PLUGIN_PATH, `:` between] [default: istio-quit]
     ///
-    /// SOURCE[,KEY=VALUE]... with the keys timeout=DUR, port=N (only these ports of localhost), env=NAME (a variable it may
-    /// see beside HOOK_*), memory=SIZE (default 64MiB), sha256=HEX (of the file), native=true
-    /// (machine code).
+    /// SOURCE[,KEY=VALUE]... with the keys on=success|failure|always (after which jobs it runs), timeout=DUR, port=N (only
+    /// these ports of localhost), env=NAME (a variable it may see beside HOOK_*), memory=SIZE (default 64MiB), sha256=HEX
+    /// (of the file), native=true (machine code), required=false (the job starts though its hook failed).
     #[arg(long = "plugin", value_name = "SPEC")]
     pub plugins: Vec<String>,
 
@@ -115,5 +116,10 @@ impl Arguments {
 const USAGE: &str = "wrapper [OPTIONS] [--] COMMAND [ARG]...\n       wrapper --check [--plugin SPEC]...\n       \
                      wrapper --install PATH [--force]";
 
-const EXIT_CODES: &str = "Exit code: COMMAND's own; 128+N where signal N killed it; 127 not found, 126 found but not \
-                          executable; 125 where the wrapper refuses.";
+fn after_help() -> String {
+    format!(
+        "Built-in plugins: {}.\n\nExit code: COMMAND's own; 128+N where signal N killed it; 127 not found, 126 found but not \
+         executable; 125 where the wrapper refuses.",
+        plugin::built_ins().join(", ")
+    )
+}

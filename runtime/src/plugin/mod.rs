@@ -9,6 +9,7 @@ mod load;
 mod skeleton;
 mod spec;
 
+pub use built_in::names as built_ins;
 pub use inspect::check;
 pub use load::LoadError;
 #[cfg(feature = "compiler")]
