@@ -5,8 +5,8 @@
 #[path = "src/sandbox/engine.rs"]
 mod engine;
 
-use std::{collections::BTreeMap, env, error::Error, fmt::Write, fs, path::PathBuf};
 use object::build::elf::SectionData;
+use std::{collections::BTreeMap, env, error::Error, fmt::Write, fs, path::PathBuf};
 use wasmtime::Engine;
 use wrapper_guest_build::{Hook, Profile, build_built_ins, sources, target_dir};
 
@@ -60,7 +60,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn without_symbols(elf: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut builder = object::build::elf::Builder::read(elf)?;
     for section in &mut builder.sections {
-        section.delete = matches!(&section.data, SectionData::Symbol | SectionData::String if &section.name[..] != b".shstrtab");
+        section.delete =
+            matches!(&section.data, SectionData::Symbol | SectionData::String if &section.name[..] != b".shstrtab");
     }
     for symbol in &mut builder.symbols {
         symbol.delete = true;

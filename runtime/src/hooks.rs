@@ -301,9 +301,10 @@ fn run(
     option: &str,
 ) -> Result<Vec<u8>, String> {
     let guest = (*guest).as_ref().map_err(explain)?;
+    let left = deadline.saturating_duration_since(Instant::now());
     let deadline = tokio::time::Instant::from_std(deadline);
     let mut store = ManuallyDrop::new(guest.store(State::new(&plugin.name, &plugin.grants, job.clone(), deadline)));
-    process::at_every(limits::TICK, guest.ticks())
+    process::at_every(limits::TICK, left, guest.ticks())
         .map_err(|error| format!("there is no timer for it: {}", os_words(&error)))?;
     let ended = runtime.block_on(async {
         let hook = async {

@@ -7,7 +7,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use wrapper_tests::{Answer, HOSTILE, Server, dist, own_network, run};
+use wrapper_tests::{Answer, HOSTILE, Server, children, dist, own_network, run};
 
 /// How long before the deadline a wait gives up, and by how much it may be late.
 const NEAR: Duration = Duration::from_millis(400);
@@ -104,6 +104,42 @@ fn a_wait_tells_of_itself_at_its_start_every_ten_seconds_and_at_its_end() {
         (&"before-start".into(), &"failed".into())
     );
     assert!(report["hooks"][0]["duration-ms"].as_f64().unwrap() > 11_600., "{report}");
+}
+
+#[test]
+fn a_short_time_is_used_and_a_sleeping_hook_takes_no_cpu() {
+    own_network();
+    let wait = |timeout: &str| run(["--start-timeout", timeout, "--plugin", "istio-wait", "true"]).outcome();
+    for timeout in [20, 100, 1_000] {
+        let outcome = wait(&format!("{timeout}ms"));
+        outcome.exits(125).says("is not ready: nothing listens there; --start-timeout");
+        let took = outcome.took.as_millis();
+        assert!(took > timeout * 8 / 10 && took < timeout + 60, "{timeout} ms: {outcome:#?}");
+    }
+    let server = Server::start(15021, Answer::ok());
+    wait("20ms").exits(0).says("Istio is ready");
+    drop(server);
+
+    let mut sleeping = run(["--plugin", HOSTILE, "true"]).env("HOOK_BEFORE", "sleep").start();
+    let mut stderr = BufReader::new(sleeping.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("before: ") {
+        assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "{line}");
+    }
+    let pid = children(sleeping.id() as libc::pid_t)[0];
+    let wakes = || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        count.unwrap().trim().parse::<u32>().unwrap()
+    };
+    // It may not sleep yet.
+    thread::sleep(Duration::from_millis(200));
+    let before = wakes();
+    thread::sleep(Duration::from_secs(1));
+    assert!(wakes() - before <= 2, "it was woken {} times in a second", wakes() - before);
+    // SAFETY: no pointers; the child is not waited for yet, so its id is its own.
+    assert_eq!(unsafe { libc::kill(sleeping.id() as libc::pid_t, libc::SIGTERM) }, 0);
+    assert_eq!(sleeping.wait().unwrap().code(), Some(143));
 }
 
 #[test]

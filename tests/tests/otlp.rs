@@ -180,13 +180,18 @@ fn where_it_is_sent_and_what_can_be_chosen() {
     let paths: Vec<_> = server.requests().into_iter().map(|request| request.path).collect();
     assert_eq!(paths, ["/otlp/v1/metrics"]);
     for (name, value, why) in [
-        ("HOOK_OTLP_ENDPOINT", "http://collector:4318", "'http://collector:4318' is not a URL on this host"),
+        ("HOOK_OTLP_RETRY", "5", "'5' is not a duration; write it as 3s or 500ms"),
         ("HOOK_OTLP_SIGNALS", "logs", "'logs' is not a list of traces and metrics"),
         ("HOOK_OTLP_HEADERS", "s3cret", "it is not a list such as name=value,name=value"),
     ] {
-        let outcome = run(["--plugin", "otlp-report", "true"]).env(name, value).outcome();
-        outcome.exits(0).says("otlp-report: warning: failed in ").says(&format!("{name}: {why}")).never_says("s3cret");
+        let outcome = run(["--plugin", "otlp-report", "sleep", "3.1"]).env(name, value).outcome();
+        outcome.exits(0).says(&format!("otlp-report: warning: {name}: {why}; the default is used"));
+        outcome.never_says("s3cret").never_says("failed");
     }
+    let away = run(["--plugin", "otlp-report", "true"]).env("HOOK_OTLP_ENDPOINT", "http://collector:4318").outcome();
+    away.exits(0).says("HOOK_OTLP_ENDPOINT: 'http://collector:4318' is not a URL on this host");
+    let none = run(["--plugin", "otlp-report", "true"]).env("HOOK_OTLP_RETRY", "0s").outcome();
+    none.exits(0).says("no collector to tell").within(Duration::from_secs(1));
 }
 
 #[test]

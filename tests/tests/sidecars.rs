@@ -179,11 +179,11 @@ fn one_that_never_is_ready_keeps_the_job_from_starting_and_says_why() {
             assert_eq!(outcome.exits(125).stdout, "");
             let status = status.split(' ').next().unwrap();
             let line = outcome.stderr.lines().find(|line| line.starts_with("wrapper: error: ")).unwrap();
-            for part in
-                ["echo was not started", row.plugin, " failed after ", "answered", status, hint, "--start-timeout"]
-            {
+            for part in ["echo was not started", row.plugin, " failed after ", "answered", status, hint] {
                 assert!(line.contains(part), "{part} is not in {line}");
             }
+            // Time mends no 404.
+            assert_eq!(line.contains("--start-timeout"), status == "500", "{line}");
             outcome.within(Duration::from_millis(700));
         }
     }
@@ -234,17 +234,28 @@ fn port_path_method_headers_and_statuses_can_be_others() {
         assert_eq!((requests[0].method.as_str(), requests[0].path.as_str()), ("PUT", "/elsewhere?a=b"));
         assert_eq!((requests[0].header("x-one"), requests[0].header("x-two")), (vec!["1"], vec!["2: two"]));
     }
+    // What is wrong is said, and the sidecar is asked all the same.
+    let server = Server::start(4191, Answer::ok());
     for (key, value, why) in [
+        ("RETRY", "5", "'5' is not a duration; write it as 3s or 500ms"),
+        ("WAIT", "soon", "'soon' is not a duration; write it as 3s or 500ms"),
         ("METHOD", "post it", "'post it' is not a method; write it as POST"),
         ("HEADERS", "s3cret", "a line of it is not a header field; write each as 'Name: value'"),
         ("STATUS", "ok", "'ok' is not a list of statuses; write it as 200-299,304"),
-        ("URL", "https://localhost", "'https://localhost' is not a URL on this host"),
     ] {
         let name = format!("HOOK_LINKERD_QUIT_{key}");
         let outcome = job("linkerd-quit", &["true"]).env(&name, value).outcome();
-        outcome.exits(0).says("linkerd-quit: warning: failed in ").says(&format!("{name}: {why}"));
-        outcome.never_says("s3cret");
+        outcome.exits(0).says(&format!("linkerd-quit: warning: {name}: {why}; the default is used"));
+        outcome.says("answered 200: the sidecar quits").never_says("s3cret").never_says("failed");
+        assert_eq!(server.requests().len(), 1, "{name}");
     }
+    let outcome = job("linkerd-quit", &["true"]).env("HOOK_LINKERD_QUIT_PORT", "4192").outcome();
+    outcome.exits(0).says("HOOK_LINKERD_QUIT_PORT is not known; after HOOK_LINKERD_QUIT_ there are URL, METHOD");
+    assert_eq!(server.requests().len(), 1);
+    // Only where to ask cannot be guessed.
+    let outcome = job("linkerd-quit", &["true"]).env("HOOK_LINKERD_QUIT_URL", "https://localhost").outcome();
+    outcome.exits(0).says("linkerd-quit: warning: failed in ");
+    outcome.says("HOOK_LINKERD_QUIT_URL: 'https://localhost' is not a URL on this host");
     assert_eq!(server.requests().len(), 0);
 }
 
@@ -255,19 +266,20 @@ fn http_wait_and_http_quit_are_for_any_server() {
     let plugins = ["--plugin", "http-wait", "--plugin", "http-quit", "true"];
     let outcome = run(plugins)
         .env("HOOK_HTTP_WAIT_URL", "http://localhost:7000/ready")
-        .env("HOOK_HTTP_QUIT_URL", "http://localhost:7001/stop,http://localhost:7000/stop")
+        .env("HOOK_HTTP_QUIT_URL", "http://localhost:7001/stop,http://10.0.0.1/,http://localhost:7000/stop")
         .env("HOOK_HTTP_QUIT_HEADERS", "Authorization: Bearer s3cret")
         .outcome();
-    // One that refuses does not keep the other from being asked.
+    // One that refuses, or is no URL on this host, does not keep the other from being asked.
     outcome.exits(0).says("http-quit: localhost:7000 answered 200: the sidecar quits").never_says("s3cret");
     outcome.says("http-quit: warning: failed in ").says("http://localhost:7001/stop answered 404");
+    outcome.says("HOOK_HTTP_QUIT_URL: 'http://10.0.0.1/' is not a URL on this host");
     let asked: Vec<_> = one.requests().iter().map(|request| format!("{} {}", request.method, request.path)).collect();
     assert_eq!(asked, ["GET /ready", "POST /stop"]);
     let two = two.requests();
     assert_eq!((two.len(), two[0].header("authorization")), (1, vec!["Bearer s3cret"]));
 
     let missing = run(["--plugin", "http-quit", "true"]).outcome();
-    missing.exits(0).says("HOOK_HTTP_QUIT_URL is not set; it says what to ask, such as http://localhost:8080/quit");
+    missing.exits(0).says("HOOK_HTTP_QUIT_URL is not set; it says what to ask");
     run(["--plugin", "http-wait", "true"]).outcome().exits(125).says("HOOK_HTTP_WAIT_URL is not set");
     let status = run(["--plugin", "http-quit", "true"])
         .env("HOOK_HTTP_QUIT_URL", "http://localhost:7001/")

@@ -2,10 +2,12 @@
 
 use crate::bindings::wasi::cli::environment;
 
+/// All of them: name, value.
+pub fn vars() -> Vec<(String, String)> {
+    environment::get_environment()
+}
+
 /// The value of a variable. None where it is unset, or empty, which counts as unset.
 pub fn var(name: &str) -> Option<String> {
-    environment::get_environment()
-        .into_iter()
-        .find(|(key, value)| key == name && !value.is_empty())
-        .map(|(_, value)| value)
+    vars().into_iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value)
 }

@@ -8,8 +8,8 @@ pub fn name() -> String {
     plugin::name()
 }
 
-/// Until this hook is stopped, to the millisecond. A request ends a moment before that, so that the hook can say why it
-/// failed.
+/// Until this hook is stopped, to the millisecond. A request ends 100 ms before that, or a tenth of the hook's time where that
+/// is less, so that the hook can say why it failed.
 pub fn time_left() -> Duration {
     Duration::from_millis(plugin::time_left())
 }

@@ -9,12 +9,12 @@ mod resource;
 
 use crate::{
     quit::{RETRY, send_when_it_listens},
-    settings::value,
+    settings::{duration, value},
 };
 use body::{Outcome, metrics, traces};
 use std::time::Duration;
 use wrapper_hook::{
-    ExitStatus,
+    ExitStatus, env,
     localhost::{Error, Request, Url},
     log, plugin,
 };
@@ -33,16 +33,17 @@ const ATTEMPTS: u32 = 4;
 
 /// Sends both, and says why not where it cannot.
 pub fn report(status: &ExitStatus) -> Result<(), String> {
-    let endpoint = value("HOOK_OTLP_ENDPOINT".to_owned(), |text| {
-        text.parse().map_err(|error: wrapper_hook::localhost::UrlError| error.to_string())
-    })?;
-    let endpoint = endpoint.unwrap_or(ENDPOINT);
-    let headers = value("HOOK_OTLP_HEADERS".to_owned(), |text| {
+    let endpoint = match env::var("HOOK_OTLP_ENDPOINT") {
+        Some(text) => text.parse().map_err(|error| format!("HOOK_OTLP_ENDPOINT: {error}"))?,
+        None => ENDPOINT,
+    };
+    let headers = value("HOOK_OTLP_HEADERS", |text| {
         resource::pairs(text).ok_or_else(|| "it is not a list such as name=value,name=value".to_owned())
-    })?;
-    let signals = value("HOOK_OTLP_SIGNALS".to_owned(), signals)?.unwrap_or([true; 2]);
-    let outcome = Outcome::new(status)?;
-    let resource = resource::attributes(&outcome.name)?;
+    });
+    let signals = value("HOOK_OTLP_SIGNALS", signals).unwrap_or([true; 2]);
+    let retry = value("HOOK_OTLP_RETRY", duration).unwrap_or(RETRY);
+    let outcome = Outcome::new(status);
+    let resource = resource::attributes(&outcome.name);
     let place = format!("localhost:{}", endpoint.port);
 
     let mut failures = Vec::new();
@@ -56,7 +57,7 @@ pub fn report(status: &ExitStatus) -> Result<(), String> {
         for (name, value) in headers.iter().flatten() {
             request = request.header(name, value);
         }
-        match send(&request, &place) {
+        match send(&request, &place, retry) {
             Ok(200..300) => log::info!("{place} has the {name}"),
             Ok(404) => failures.push(format!(
                 "{place} has no {path}: its OTLP receiver has no such pipeline, or is at another path; HOOK_OTLP_SIGNALS says \
@@ -74,10 +75,10 @@ pub fn report(status: &ExitStatus) -> Result<(), String> {
 }
 
 /// Sends, and sends again what the collector cannot take now.
-fn send(request: &Request, place: &str) -> Result<u16, Error> {
+fn send(request: &Request, place: &str, retry: Duration) -> Result<u16, Error> {
     let mut pause = PAUSE;
     for _ in 1..ATTEMPTS {
-        let response = send_when_it_listens(request, place, RETRY)?;
+        let response = send_when_it_listens(request, place, retry)?;
         if !RETRYABLE.contains(&response.status) || plugin::time_left() < pause * 2 {
             return Ok(response.status);
         }

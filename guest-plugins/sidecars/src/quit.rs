@@ -27,11 +27,11 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Asks it, or all that the user means.
 pub fn quit(sidecar: &'static Sidecar, settings: &Settings) -> Result<(), String> {
     let call = sidecar.quit.as_ref().ok_or("there is nothing to ask it")?;
-    let targets = Target::all(sidecar, call, settings)?;
-    let retry = settings.duration("RETRY")?.unwrap_or(RETRY);
-    let wait = settings.duration("WAIT")?.unwrap_or_default();
+    let retry = settings.duration("RETRY").unwrap_or(RETRY);
+    let wait = settings.duration("WAIT").unwrap_or_default();
     // Whatever becomes of one, the others are asked.
-    let failures: Vec<_> = targets.iter().filter_map(|target| quit_one(target, retry, wait).err()).collect();
+    let asked = Target::all(sidecar, call, settings).into_iter().map(|target| quit_one(&target?, retry, wait));
+    let failures: Vec<_> = asked.filter_map(Result::err).collect();
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
 }
 
@@ -49,14 +49,14 @@ fn quit_one(target: &Target, retry: Duration, wait: Duration) -> Result<(), Stri
         Err(Error::TimedOut) => {
             return Err(format!("{target} took the request and did not answer in time; see the sidecar's log"));
         }
-        Err(error) => return Err(format!("{target}: {error}")),
+        Err(error) => return Err(format!("{target}: {error}; {} sets port and path", target.setting())),
     }
     if wait.is_zero() { Ok(()) } else { wait_until_it_is_gone(target, wait) }
 }
 
 /// Sends, and sends again for as long as nothing listens and it is not so long since the job's start.
 pub fn send_when_it_listens(request: &Request, place: &str, since_start: Duration) -> Result<Response, Error> {
-    let patience = since_start.saturating_sub(job::elapsed());
+    let patience = since_start.saturating_sub(job::elapsed()).min(plugin::time_left());
     let attempts = patience.as_millis() / PAUSE.as_millis();
     let first = request.send();
     if first != Err(Error::Refused) || attempts == 0 {

@@ -1,7 +1,13 @@
 //! What the user may say of a plugin: `HOOK_ISTIO_QUIT_RETRY` of this one, `HOOK_QUIT_RETRY` of all of its kind.
+//!
+//! What is wrong in a setting that has a default is said, and the default is used: a sidecar that nobody asks to quit keeps
+//! its pod for ever.
 
 use std::time::Duration;
-use wrapper_hook::env;
+use wrapper_hook::{env, log};
+
+/// The keys that are known.
+const KEYS: [&str; 6] = ["URL", "METHOD", "HEADERS", "STATUS", "RETRY", "WAIT"];
 
 /// The variables of one plugin.
 pub struct Settings {
@@ -10,9 +16,15 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Those of the plugin of this name and kind.
+    /// Those of the plugin of this name and kind. Names that look like one of them and are none are pointed out.
     pub fn new(plugin: &str, kind: &str) -> Self {
-        Self { prefixes: [format!("HOOK_{}_", plugin.to_ascii_uppercase().replace('-', "_")), format!("HOOK_{kind}_")] }
+        let own = format!("HOOK_{}_", plugin.to_ascii_uppercase().replace('-', "_"));
+        for (name, _) in env::vars() {
+            if name.strip_prefix(&own).is_some_and(|key| !KEYS.contains(&key)) {
+                log::warn!("{name} is not known; after {own} there are {}", KEYS.join(", "));
+            }
+        }
+        Self { prefixes: [own, format!("HOOK_{kind}_")] }
     }
 
     /// The name of a variable of this plugin.
@@ -20,27 +32,23 @@ impl Settings {
         format!("{}{key}", self.prefixes[0])
     }
 
-    /// What is said of this very plugin.
-    pub fn own<T>(&self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, String> {
-        value(self.name(key), parse)
+    /// What is said of this very plugin, if it can be understood.
+    pub fn own<T>(&self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        value(&self.name(key), parse)
     }
 
     /// A duration, which may be said of all of its kind.
-    pub fn duration(&self, key: &str) -> Result<Option<Duration>, String> {
-        for prefix in &self.prefixes {
-            if let Some(duration) = value(format!("{prefix}{key}"), duration)? {
-                return Ok(Some(duration));
-            }
-        }
-        Ok(None)
+    pub fn duration(&self, key: &str) -> Option<Duration> {
+        self.prefixes.iter().find_map(|prefix| value(&format!("{prefix}{key}"), duration))
     }
 }
 
-/// The value of a variable, if it has one.
-pub fn value<T>(name: String, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, String> {
-    env::var(&name).map(|text| parse(&text).map_err(|error| format!("{name}: {error}"))).transpose()
+/// The value of a variable, if it has one that can be understood.
+pub fn value<T>(name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    parse(&env::var(name)?).inspect_err(|error| log::warn!("{name}: {error}; the default is used")).ok()
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// `3s`.
+pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| format!("'{text}' is not a duration; write it as 3s or 500ms"))
 }

@@ -7,7 +7,7 @@ use crate::{
 use std::{fmt, ops::RangeInclusive};
 use wrapper_hook::{
     env,
-    localhost::{Request, Response, Url},
+    localhost::{Request, Response, Url, UrlError},
 };
 
 /// A server, and the request that it gets.
@@ -24,21 +24,20 @@ pub struct Target {
 }
 
 impl Target {
-    /// Those that the user means; one, but for the generic plugins, which may have several.
-    pub fn all(sidecar: &'static Sidecar, call: &'static Call, settings: &Settings) -> Result<Vec<Self>, String> {
-        let is_generic = sidecar.source.is_empty();
-        let urls = match settings.own("URL", |text| urls(text, is_generic))? {
-            Some(urls) => urls,
-            None if is_generic => {
-                let name = settings.name("URL");
-                return Err(format!("{name} is not set; it says what to ask, such as http://localhost:8080/quit"));
-            }
-            None => vec![Url { port: call.port, path: call.path.to_owned() }],
+    /// Those that the user means, or what is wrong with one: the default, or several with commas or blanks between them.
+    pub fn all(sidecar: &'static Sidecar, call: &'static Call, settings: &Settings) -> Vec<Result<Self, String>> {
+        let name = settings.name("URL");
+        let urls: Vec<Result<Url, String>> = match env::var(&name) {
+            Some(text) => urls(&text).into_iter().map(|url| url.map_err(|error| format!("{name}: {error}"))).collect(),
+            // The generic pair has no default.
+            None if sidecar.source.is_empty() => vec![Err(format!("{name} is not set; it says what to ask"))],
+            None => vec![Ok(Url { port: call.port, path: call.path.to_owned() })],
         };
-        let method = settings.own("METHOD", method)?.unwrap_or_else(|| call.method.to_owned());
-        let headers = settings.own("HEADERS", headers)?;
-        let granted = settings.own("STATUS", statuses)?.unwrap_or_else(|| vec![200..=299]);
+        let method = settings.own("METHOD", method).unwrap_or_else(|| call.method.to_owned());
+        let headers = settings.own("HEADERS", headers);
+        let granted = settings.own("STATUS", statuses).unwrap_or_else(|| vec![200..=299]);
         let targets = urls.into_iter().map(|url| {
+            let url = url?;
             let mut request = Request::new(&method, url.port, &url.path);
             let fixed = call.header.map(|(name, value)| (name.to_owned(), value.to_owned()));
             let token = call.token.and_then(|(name, variable)| Some((name.to_owned(), env::var(variable)?)));
@@ -46,9 +45,9 @@ impl Target {
                 request = request.header(&name, &value);
             }
             let (method, granted) = (method.clone(), granted.clone());
-            Self { sidecar, call, method, url, request, granted, setting: settings.name("URL") }
+            Ok(Self { sidecar, call, method, url, request, granted, setting: name.clone() })
         });
-        Ok(targets.collect())
+        targets.collect()
     }
 
     /// Its port.
@@ -64,6 +63,11 @@ impl Target {
     /// Whether it answers only when it is ready.
     pub fn blocks(&self) -> bool {
         self.call.blocks
+    }
+
+    /// The variable that sets port and path.
+    pub fn setting(&self) -> &str {
+        &self.setting
     }
 
     /// Whether this answer grants what was asked.
@@ -98,13 +102,16 @@ impl fmt::Display for Target {
     }
 }
 
-fn urls(text: &str, several: bool) -> Result<Vec<Url>, String> {
+fn urls(text: &str) -> Vec<Result<Url, String>> {
     let words: Vec<_> = text.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty()).collect();
-    let words = if several { words } else { vec![text] };
-    words
-        .into_iter()
-        .map(|word| word.parse().map_err(|error: wrapper_hook::localhost::UrlError| error.to_string()))
-        .collect()
+    if words.is_empty() {
+        return vec![Err("it has no URL; write one as http://localhost:PORT/PATH".to_owned())];
+    }
+    // A password may have been taken apart, and would be shown.
+    let is_shown = words.len() == 1 || !text.contains('@');
+    let error =
+        |error: UrlError| if is_shown { error.to_string() } else { "a URL of it is not on this host".to_owned() };
+    words.into_iter().map(|word| word.parse().map_err(error)).collect()
 }
 
 fn method(text: &str) -> Result<String, String> {
@@ -144,11 +151,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn several_urls_are_for_the_generic_plugins() {
-        let two = "http://localhost:1/a,http://localhost:2/b";
-        assert_eq!(urls(two, true).unwrap().iter().map(|url| url.port).collect::<Vec<_>>(), [1, 2]);
-        assert_eq!(urls("http://localhost:1/a,b", false).unwrap()[0].path, "/a,b");
-        assert!(urls("http://localhost:1/ https://localhost:2/", true).is_err());
+    fn urls_stand_side_by_side() {
+        let ports = |text| urls(text).into_iter().map(|url| url.map(|url| url.port).ok()).collect::<Vec<_>>();
+        assert_eq!(ports("http://localhost:1/a, http://localhost:2/b%2Cc,"), [Some(1), Some(2)]);
+        assert_eq!(ports("http://localhost:1/ https://localhost:2/"), [Some(1), None]);
+        assert_eq!(ports(" , "), [None]);
+        assert!(urls("http://a:s3c,ret@localhost/").iter().all(|url| !url.as_ref().unwrap_err().contains("s3c")));
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub const COMPILER_MEMORY: u64 = 1 << 30;
 /// 64 for each linear memory's growth, of which most is never touched; strings that a guest has the host keep take the rest.
 pub const HOST_MEMORY: u64 = 256 << 20;
 
-/// Between two ticks at which a spinning guest yields.
+/// The time on a CPU between two ticks, at which a spinning guest yields.
 pub const TICK: Duration = Duration::from_millis(10);
 
 /// Keeps one run of a hook within its memory, and remembers whether it wanted more.

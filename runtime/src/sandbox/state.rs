@@ -24,7 +24,8 @@ use wasmtime_wasi_http::{
     WasiHttpHooks, WasiHttpView,
 };
 
-/// A request ends this long before the hook's deadline, so that the hook can say what it waited for.
+/// A request ends this long before the hook's deadline, or a tenth of its time where that is less, so that the hook can say
+/// what it waited for.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// What a plugin may have beyond what every plugin has.
@@ -72,6 +73,8 @@ pub struct State {
     streams: [LineStream; 2],
     client: Client,
     deadline: Instant,
+    /// That of its requests.
+    last_request: Instant,
     table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
@@ -81,6 +84,7 @@ impl State {
     /// A fresh state: nothing of one run is seen by the next.
     pub fn new(plugin: &str, grants: &Grants, job: JobFacts, deadline: Instant) -> Self {
         let log = GuestLog::new(plugin);
+        let last_words = deadline.saturating_duration_since(Instant::now()) / 10;
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::HANDLES);
         let mut http = WasiHttpCtx::new();
@@ -110,6 +114,7 @@ impl State {
             log,
             streams,
             deadline,
+            last_request: deadline.checked_sub(last_words.min(LAST_WORDS)).unwrap_or(deadline),
             table,
             http,
         }
@@ -185,9 +190,8 @@ impl log::Host for State {
 
 impl localhost::Host for State {
     async fn send(&mut self, request: localhost::Request) -> Result<localhost::Response, localhost::Error> {
-        let latest = self.deadline.checked_sub(LAST_WORDS).unwrap_or(self.deadline);
         let own = request.timeout_ms.map(|timeout| Instant::now() + Duration::from_millis(timeout.into()));
-        let deadline = own.map_or(latest, |own| own.min(latest));
+        let deadline = own.map_or(self.last_request, |own| own.min(self.last_request));
         let request = http_request(request)?;
         let exchange = async {
             let response = self.client.send(request, RequestOptions::default()).await?;

@@ -2,8 +2,9 @@
 //!
 //! Numbers of 64 bits are strings there, ids are hexadecimal, and enumerations are numbers.
 
+use crate::settings::value;
 use std::time::{Duration, SystemTime};
-use wrapper_hook::{ExitStatus, env, job};
+use wrapper_hook::{ExitStatus, job};
 
 /// What is told.
 pub struct Outcome {
@@ -20,21 +21,19 @@ pub struct Outcome {
 
 impl Outcome {
     /// All that is known of the job.
-    pub fn new(status: &ExitStatus) -> Result<Self, String> {
-        let parent = match env::var("TRACEPARENT") {
-            Some(text) => Some(trace_parent(&text).ok_or(
-                "TRACEPARENT: it is not a trace context; see https://www.w3.org/TR/trace-context/#traceparent-header",
-            )?),
-            None => None,
-        };
-        Ok(Self {
+    pub fn new(status: &ExitStatus) -> Self {
+        let parent = value("TRACEPARENT", |text| {
+            let why = "it is not a trace context; see https://www.w3.org/TR/trace-context/#traceparent-header";
+            trace_parent(text).ok_or_else(|| why.to_owned())
+        });
+        Self {
             name: job::name(),
             pid: job::pid(),
             status: status.clone(),
             start: job::started_at().unwrap_or_else(wrapper_hook::now),
             duration: job::duration(),
             parent,
-        })
+        }
     }
 
     /// As a shell would have it; the job's own where it exited.

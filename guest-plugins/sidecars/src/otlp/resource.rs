@@ -1,17 +1,14 @@
 //! What the telemetry is about: `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`, where `env=` grants them.
 //! <https://opentelemetry.io/docs/specs/otel/resource/sdk/#specifying-resource-information-via-an-environment-variable>
 
+use crate::settings::value;
 use percent_encoding::percent_decode_str;
 use wrapper_hook::env;
 
 /// The attributes, of which one is the service's name: the job's, where nobody says otherwise.
-pub fn attributes(job: &str) -> Result<Vec<(String, String)>, String> {
-    let mut attributes = match env::var("OTEL_RESOURCE_ATTRIBUTES") {
-        Some(text) => {
-            pairs(&text).ok_or("OTEL_RESOURCE_ATTRIBUTES: it is not a list such as name=value,name=value".to_owned())?
-        }
-        None => Vec::new(),
-    };
+pub fn attributes(job: &str) -> Vec<(String, String)> {
+    let list = |text: &str| pairs(text).ok_or_else(|| "it is not a list such as name=value,name=value".to_owned());
+    let mut attributes = value("OTEL_RESOURCE_ATTRIBUTES", list).unwrap_or_default();
     let is_named = |attributes: &[(String, String)]| attributes.iter().any(|(name, _)| name == NAME);
     if let Some(name) = env::var("OTEL_SERVICE_NAME") {
         attributes.retain(|(name, _)| name != NAME);
@@ -19,7 +16,7 @@ pub fn attributes(job: &str) -> Result<Vec<(String, String)>, String> {
     } else if !is_named(&attributes) {
         attributes.push((NAME.to_owned(), job.to_owned()));
     }
-    Ok(attributes)
+    attributes
 }
 
 const NAME: &str = "service.name";
