@@ -20,7 +20,7 @@ wrapper_hook::after_exit!(after_exit);
 fn before_start() -> Result<(), String> {
     let name = plugin::name();
     match of(&name)? {
-        (Kind::Wait, Some(sidecar)) => wait::wait(sidecar, &Settings::new(&name, "WAIT")),
+        (Kind::Wait, Some(sidecar)) => wait::wait(sidecar, &Settings::new(&name, "HOOK_WAIT_")),
         _ => Ok(()),
     }
 }
@@ -28,8 +28,8 @@ fn before_start() -> Result<(), String> {
 fn after_exit(status: ExitStatus) -> Result<(), String> {
     let name = plugin::name();
     match of(&name)? {
-        (Kind::Quit, Some(sidecar)) => quit::quit(sidecar, &Settings::new(&name, "QUIT")),
-        (Kind::Report, _) => otlp::report(&status),
+        (Kind::Quit, Some(sidecar)) => quit::quit(sidecar, &Settings::new(&name, "HOOK_QUIT_")),
+        (Kind::Report, _) => otlp::report(&status, &Settings::new("otlp", "HOOK_OTLP_")),
         _ => Ok(()),
     }
 }

@@ -9,12 +9,12 @@ mod resource;
 
 use crate::{
     quit::{RETRY, send_when_it_listens},
-    settings::{duration, value},
+    settings::{Settings, duration},
 };
 use body::{Outcome, metrics, traces};
 use std::time::Duration;
 use wrapper_hook::{
-    ExitStatus, env,
+    ExitStatus,
     localhost::{Error, Request, Url},
     log, plugin,
 };
@@ -32,18 +32,18 @@ const PAUSE: Duration = Duration::from_millis(200);
 const ATTEMPTS: u32 = 4;
 
 /// Sends both, and says why not where it cannot.
-pub fn report(status: &ExitStatus) -> Result<(), String> {
-    let endpoint = match env::var("HOOK_OTLP_ENDPOINT") {
+pub fn report(status: &ExitStatus, settings: &Settings) -> Result<(), String> {
+    let endpoint = match settings.text("HOOK_OTLP_ENDPOINT") {
         Some(text) => text.parse().map_err(|error| format!("HOOK_OTLP_ENDPOINT: {error}"))?,
         None => ENDPOINT,
     };
-    let headers = value("HOOK_OTLP_HEADERS", |text| {
+    let headers = settings.value("HOOK_OTLP_HEADERS", |text| {
         resource::pairs(text).ok_or_else(|| "it is not a list such as name=value,name=value".to_owned())
     });
-    let signals = value("HOOK_OTLP_SIGNALS", signals).unwrap_or([true; 2]);
-    let retry = value("HOOK_OTLP_RETRY", duration).unwrap_or(RETRY);
-    let outcome = Outcome::new(status);
-    let resource = resource::attributes(&outcome.name);
+    let signals = settings.value("HOOK_OTLP_SIGNALS", signals).unwrap_or([true; 2]);
+    let retry = settings.value("HOOK_OTLP_RETRY", duration).unwrap_or(RETRY);
+    let outcome = Outcome::new(status, settings);
+    let resource = resource::attributes(&outcome.name, settings);
     let place = format!("localhost:{}", endpoint.port);
 
     let mut failures = Vec::new();

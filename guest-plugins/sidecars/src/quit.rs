@@ -30,13 +30,18 @@ pub fn quit(sidecar: &'static Sidecar, settings: &Settings) -> Result<(), String
     let retry = settings.duration("RETRY").unwrap_or(RETRY);
     let wait = settings.duration("WAIT").unwrap_or_default();
     // Whatever becomes of one, the others are asked.
-    let asked = Target::all(sidecar, call, settings).into_iter().map(|target| quit_one(&target?, retry, wait));
+    let targets = Target::all(sidecar, call, settings);
+    let count = targets.len() as u32;
+    let asked = targets.into_iter().zip(0..).map(|(target, index)| {
+        let share = plugin::time_left() / (count - index);
+        quit_one(&target?, share, retry, wait)
+    });
     let failures: Vec<_> = asked.filter_map(Result::err).collect();
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
 }
 
-fn quit_one(target: &Target, retry: Duration, wait: Duration) -> Result<(), String> {
-    match send_when_it_listens(&target.request, &target.to_string(), retry) {
+fn quit_one(target: &Target<'_>, share: Duration, retry: Duration, wait: Duration) -> Result<(), String> {
+    match send_when_it_listens(&target.request.clone().timeout(share), &target.to_string(), retry) {
         Ok(response) if target.grants(&response) => {
             log::info!("{target} answered {}: the sidecar quits", response.status)
         }
@@ -77,7 +82,7 @@ pub fn send_when_it_listens(request: &Request, place: &str, since_start: Duratio
 }
 
 /// Asks its port until nobody answers. What it is asked does not matter.
-fn wait_until_it_is_gone(target: &Target, wait: Duration) -> Result<(), String> {
+fn wait_until_it_is_gone(target: &Target<'_>, wait: Duration) -> Result<(), String> {
     let left = plugin::time_left();
     let waited = || left.saturating_sub(plugin::time_left());
     let request = Request::get(target.port(), "/").timeout(PAUSE * 4);

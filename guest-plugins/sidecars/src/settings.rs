@@ -1,51 +1,81 @@
 //! What the user may say of a plugin: `HOOK_ISTIO_QUIT_RETRY` of this one, `HOOK_QUIT_RETRY` of all of its kind.
 //!
 //! What is wrong in a setting that has a default is said, and the default is used: a sidecar that nobody asks to quit keeps
-//! its pod for ever.
+//! its pod for ever. Most runs set nothing, and then this does next to nothing: a guest is interpreted, and each name that
+//! were put together would be time that the pod takes longer to end.
 
 use std::time::Duration;
 use wrapper_hook::{env, log};
 
-/// The keys that are known.
-const KEYS: [&str; 6] = ["URL", "METHOD", "HEADERS", "STATUS", "RETRY", "WAIT"];
+/// The keys that are known, of a sidecar's plugin and of the report.
+const KEYS: [&str; 8] = ["URL", "METHOD", "HEADERS", "STATUS", "RETRY", "WAIT", "ENDPOINT", "SIGNALS"];
 
 /// The variables of one plugin.
 pub struct Settings {
-    /// `HOOK_ISTIO_QUIT_`, and `HOOK_QUIT_`.
-    prefixes: [String; 2],
+    /// `HOOK_ISTIO_QUIT_`.
+    own: String,
+    /// `HOOK_QUIT_`.
+    kind: &'static str,
+    /// All that there are, read once.
+    variables: Vec<(String, String)>,
 }
 
 impl Settings {
-    /// Those of the plugin of this name and kind. Names that look like one of them and are none are pointed out.
-    pub fn new(plugin: &str, kind: &str) -> Self {
-        let own = format!("HOOK_{}_", plugin.to_ascii_uppercase().replace('-', "_"));
-        for (name, _) in env::vars() {
+    /// Those of the plugin of this name, whose kind's begin like this. Names that look like one of its own and are none are
+    /// pointed out.
+    pub fn new(plugin: &str, kind: &'static str) -> Self {
+        let mut own = "HOOK_".to_owned();
+        own.extend(plugin.chars().map(|letter| if letter == '-' { '_' } else { letter.to_ascii_uppercase() }));
+        own.push('_');
+        let mut variables = env::vars();
+        // As if it were unset.
+        variables.retain(|(_, value)| !value.is_empty());
+        for (name, _) in &variables {
             if name.strip_prefix(&own).is_some_and(|key| !KEYS.contains(&key)) {
                 log::warn!("{name} is not known; after {own} there are {}", KEYS.join(", "));
             }
         }
-        Self { prefixes: [own, format!("HOOK_{kind}_")] }
+        Self { own, kind, variables }
     }
 
     /// The name of a variable of this plugin.
     pub fn name(&self, key: &str) -> String {
-        format!("{}{key}", self.prefixes[0])
+        format!("{}{key}", self.own)
     }
 
-    /// What is said of this very plugin, if it can be understood.
-    pub fn own<T>(&self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
-        value(&self.name(key), parse)
+    /// What a variable is set to.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.find("", name).map(|(_, value)| value)
+    }
+
+    /// What one of this very plugin is set to, and its name.
+    pub fn own(&self, key: &str) -> Option<(&str, &str)> {
+        self.find(&self.own, key)
+    }
+
+    /// The same, where it can be understood.
+    pub fn own_value<T>(&self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        understood(self.own(key)?, parse)
     }
 
     /// A duration, which may be said of all of its kind.
     pub fn duration(&self, key: &str) -> Option<Duration> {
-        self.prefixes.iter().find_map(|prefix| value(&format!("{prefix}{key}"), duration))
+        [&self.own, self.kind].into_iter().find_map(|prefix| understood(self.find(prefix, key)?, duration))
+    }
+
+    /// The value of a variable, where it can be understood.
+    pub fn value<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        understood(self.find("", name)?, parse)
+    }
+
+    fn find(&self, prefix: &str, key: &str) -> Option<(&str, &str)> {
+        let found = self.variables.iter().find(|(name, _)| name.strip_prefix(prefix) == Some(key));
+        found.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
-/// The value of a variable, if it has one that can be understood.
-pub fn value<T>(name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
-    parse(&env::var(name)?).inspect_err(|error| log::warn!("{name}: {error}; the default is used")).ok()
+fn understood<T>((name, text): (&str, &str), parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    parse(text).inspect_err(|error| log::warn!("{name}: {error}; the default is used")).ok()
 }
 
 /// `3s`.

@@ -5,47 +5,48 @@ use crate::{
     table::{Call, Sidecar},
 };
 use std::{fmt, ops::RangeInclusive};
-use wrapper_hook::{
-    env,
-    localhost::{Request, Response, Url, UrlError},
-};
+use wrapper_hook::localhost::{Request, Response, Url, UrlError};
 
 /// A server, and the request that it gets.
-pub struct Target {
+pub struct Target<'a> {
     sidecar: &'static Sidecar,
     call: &'static Call,
-    method: String,
+    settings: &'a Settings,
     url: Url,
     /// What is to be sent, but for the time that it may take.
     pub request: Request,
-    granted: Vec<RangeInclusive<u16>>,
-    /// The variable that sets port and path.
-    setting: String,
+    /// Where the user says otherwise.
+    method: Option<String>,
+    granted: Option<Vec<RangeInclusive<u16>>>,
 }
 
-impl Target {
+impl<'a> Target<'a> {
     /// Those that the user means, or what is wrong with one: the default, or several with commas or blanks between them.
-    pub fn all(sidecar: &'static Sidecar, call: &'static Call, settings: &Settings) -> Vec<Result<Self, String>> {
-        let name = settings.name("URL");
-        let urls: Vec<Result<Url, String>> = match env::var(&name) {
-            Some(text) => urls(&text).into_iter().map(|url| url.map_err(|error| format!("{name}: {error}"))).collect(),
+    pub fn all(sidecar: &'static Sidecar, call: &'static Call, settings: &'a Settings) -> Vec<Result<Self, String>> {
+        let urls: Vec<Result<Url, String>> = match settings.own("URL") {
+            Some((name, text)) => {
+                urls(text).into_iter().map(|url| url.map_err(|error| format!("{name}: {error}"))).collect()
+            }
             // The generic pair has no default.
-            None if sidecar.source.is_empty() => vec![Err(format!("{name} is not set; it says what to ask"))],
+            None if sidecar.source.is_empty() => {
+                vec![Err(format!("{} is not set; it says what to ask", settings.name("URL")))]
+            }
             None => vec![Ok(Url { port: call.port, path: call.path.to_owned() })],
         };
-        let method = settings.own("METHOD", method).unwrap_or_else(|| call.method.to_owned());
-        let headers = settings.own("HEADERS", headers);
-        let granted = settings.own("STATUS", statuses).unwrap_or_else(|| vec![200..=299]);
+        let method = settings.own_value("METHOD", method);
+        let headers = settings.own_value("HEADERS", headers);
+        let granted = settings.own_value("STATUS", statuses);
         let targets = urls.into_iter().map(|url| {
             let url = url?;
-            let mut request = Request::new(&method, url.port, &url.path);
+            let mut request = Request::new(method.as_deref().unwrap_or(call.method), url.port, &url.path);
             let fixed = call.header.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            let token = call.token.and_then(|(name, variable)| Some((name.to_owned(), env::var(variable)?)));
+            let token =
+                call.token.and_then(|(name, variable)| Some((name.to_owned(), settings.text(variable)?.to_owned())));
             for (name, value) in headers.iter().flatten().cloned().chain(token).chain(fixed) {
                 request = request.header(&name, &value);
             }
             let (method, granted) = (method.clone(), granted.clone());
-            Ok(Self { sidecar, call, method, url, request, granted, setting: name.clone() })
+            Ok(Self { sidecar, call, settings, url, request, method, granted })
         });
         targets.collect()
     }
@@ -66,18 +67,23 @@ impl Target {
     }
 
     /// The variable that sets port and path.
-    pub fn setting(&self) -> &str {
-        &self.setting
+    pub fn setting(&self) -> String {
+        self.settings.name("URL")
     }
 
     /// Whether this answer grants what was asked.
     pub fn grants(&self, response: &Response) -> bool {
-        self.granted.iter().any(|range| range.contains(&response.status))
+        let status = response.status;
+        match &self.granted {
+            Some(ranges) => ranges.iter().any(|range| range.contains(&status)),
+            None => (200..=299).contains(&status),
+        }
     }
 
     /// Another answer in words: what it means, and what to change.
     pub fn explain(&self, response: &Response) -> String {
-        let (status, title, method, setting) = (response.status, self.title(), &self.method, &self.setting);
+        let (status, title, setting) = (response.status, self.title(), self.setting());
+        let method = self.method.as_deref().unwrap_or(self.call.method);
         let hint = match self.call.hints.iter().find(|(known, _)| *known == status) {
             Some((_, hint)) => (*hint).to_owned(),
             None if status == 404 => {
@@ -96,7 +102,7 @@ impl Target {
 }
 
 /// Where it is.
-impl fmt::Display for Target {
+impl fmt::Display for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "localhost:{}", self.url.port)
     }

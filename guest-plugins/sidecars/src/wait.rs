@@ -27,7 +27,7 @@ pub fn wait(sidecar: &'static Sidecar, settings: &Settings) -> Result<(), String
     Target::all(sidecar, call, settings).into_iter().try_for_each(|target| wait_for(&target?))
 }
 
-fn wait_for(target: &Target) -> Result<(), String> {
+fn wait_for(target: &Target<'_>) -> Result<(), String> {
     let title = target.title();
     log::info!("waiting for {title} on {target} until {}", in_units(plugin::time_left()));
     let began = plugin::time_left();
@@ -62,7 +62,7 @@ fn wait_for(target: &Target) -> Result<(), String> {
     }
 }
 
-fn in_words(target: &Target, answer: &Result<Response, Error>) -> String {
+fn in_words(target: &Target<'_>, answer: &Result<Response, Error>) -> String {
     match answer {
         Ok(response) => target.explain(response),
         Err(error) => error.to_string(),

@@ -2,7 +2,7 @@
 //!
 //! Numbers of 64 bits are strings there, ids are hexadecimal, and enumerations are numbers.
 
-use crate::settings::value;
+use crate::settings::Settings;
 use std::time::{Duration, SystemTime};
 use wrapper_hook::{ExitStatus, job};
 
@@ -21,8 +21,8 @@ pub struct Outcome {
 
 impl Outcome {
     /// All that is known of the job.
-    pub fn new(status: &ExitStatus) -> Self {
-        let parent = value("TRACEPARENT", |text| {
+    pub fn new(status: &ExitStatus, settings: &Settings) -> Self {
+        let parent = settings.value("TRACEPARENT", |text| {
             let why = "it is not a trace context; see https://www.w3.org/TR/trace-context/#traceparent-header";
             trace_parent(text).ok_or_else(|| why.to_owned())
         });

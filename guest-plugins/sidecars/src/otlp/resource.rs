@@ -1,18 +1,17 @@
 //! What the telemetry is about: `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`, where `env=` grants them.
 //! <https://opentelemetry.io/docs/specs/otel/resource/sdk/#specifying-resource-information-via-an-environment-variable>
 
-use crate::settings::value;
+use crate::settings::Settings;
 use percent_encoding::percent_decode_str;
-use wrapper_hook::env;
 
 /// The attributes, of which one is the service's name: the job's, where nobody says otherwise.
-pub fn attributes(job: &str) -> Vec<(String, String)> {
+pub fn attributes(job: &str, settings: &Settings) -> Vec<(String, String)> {
     let list = |text: &str| pairs(text).ok_or_else(|| "it is not a list such as name=value,name=value".to_owned());
-    let mut attributes = value("OTEL_RESOURCE_ATTRIBUTES", list).unwrap_or_default();
+    let mut attributes = settings.value("OTEL_RESOURCE_ATTRIBUTES", list).unwrap_or_default();
     let is_named = |attributes: &[(String, String)]| attributes.iter().any(|(name, _)| name == NAME);
-    if let Some(name) = env::var("OTEL_SERVICE_NAME") {
+    if let Some(name) = settings.text("OTEL_SERVICE_NAME") {
         attributes.retain(|(name, _)| name != NAME);
-        attributes.push((NAME.to_owned(), name));
+        attributes.push((NAME.to_owned(), name.to_owned()));
     } else if !is_named(&attributes) {
         attributes.push((NAME.to_owned(), job.to_owned()));
     }
