@@ -189,7 +189,7 @@ impl FromStr for PluginSpec {
         }
         if let Source::BuiltIn(BuiltIn { name, before_start, after_exit, .. }) = &spec.source {
             let hooks = [("on", "after-exit", *after_exit), ("required", "before-start", *before_start)];
-            for (key, hook, _) in hooks.into_iter().filter(|(key, _, has)| !has && given.contains(key)) {
+            if let Some((key, hook, _)) = hooks.into_iter().find(|(key, _, has)| !has && given.contains(key)) {
                 return Err(format!("{key}= is for plugins with a hook {hook}; '{name}' has none"));
             }
             for (key, is_given) in [("sha256", spec.sha256.is_some()), ("native", spec.code == Code::Native)] {

@@ -55,7 +55,7 @@ pub struct Supervisor {
 pub enum Moment<'a> {
     /// Plugins are made ready. Who asks the wrapper to end is obeyed after it, so that the hooks are there that will run.
     Loading,
-    /// The before-start hook of this name runs, and a line says so at every [`NOTE`]: who asks the wrapper to end is obeyed at
+    /// The before-start hook of this name runs, and every ten seconds a line says so: who asks the wrapper to end is obeyed at
     /// once, other signals are kept for the job.
     BeforeStart(&'a str),
     /// The job is over, and so are its signals; what is left to do is bounded by its deadline.
