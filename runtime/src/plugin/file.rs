@@ -5,6 +5,7 @@
 use super::{
     LoadError, On, PluginSpec, Sha256,
     cache::{self, Cache, Entry},
+    explain,
     load::{self, Bytes, Unchecked},
 };
 use crate::{
@@ -76,7 +77,7 @@ impl PluginFile {
         };
         let result = supervisor.isolated(Moment::Loading, load::bounds(spec), deadline, prepare, work);
         let mut bytes = [0; FACTS];
-        result.map_err(load::explain)?.read_exact(&mut bytes).map_err(LoadError::Unreadable)?;
+        result.map_err(explain)?.read_exact(&mut bytes).map_err(LoadError::Unreadable)?;
         let facts = Facts::from_bytes(bytes);
         for (key, hook, is_pointless) in [
             ("on", "after-exit", !facts.after_exit && spec.on != On::Always),

@@ -1,8 +1,8 @@
 //! What `--check` tells of a plugin: its hooks, and what becomes of each import.
 
 use super::{
-    load::{self, Bytes, LoadError, Unchecked},
-    spec::{PluginSpec, Source},
+    LoadError, PluginSpec, Source, explain,
+    load::{self, Bytes, Unchecked},
 };
 use crate::{
     process::{Moment, Supervisor},
@@ -32,7 +32,7 @@ pub fn check(specs: &[PluginSpec], supervisor: &mut Supervisor, timeout: Duratio
             file.read_to_end(&mut bytes)?;
             Ok(bytes)
         });
-        let told = told.unwrap_or_else(|error| Inspection::refused(spec, load::explain(error)).told(format));
+        let told = told.unwrap_or_else(|error| Inspection::refused(spec, explain(error)).told(format));
         let Some((is_usable, text)) = told.split_first() else { return false };
         usable &= *is_usable == 1;
         // Nothing can be done about a closed stdout.

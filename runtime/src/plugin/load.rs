@@ -1,13 +1,14 @@
 //! From a file to a checked component. Nothing of the guest runs here.
 
-use super::spec::{PluginSpec, Sha256};
-use crate::process::{Bounds, ExitStatus, IsolationError};
-use crate::report::{os_words, printable, size};
-use crate::sandbox::{BUILD, Code, Guest, Sandbox, bindings::wrapper::hook::types, limits};
+use super::{LoadError, PluginSpec, Sha256};
+use crate::{
+    process::Bounds,
+    report::printable,
+    sandbox::{Code, Guest, Sandbox, bindings::wrapper::hook::types, limits},
+};
 use sha2::Digest as _;
 use std::{
     fs::File,
-    io,
     os::{fd::AsRawFd as _, unix::fs::FileExt as _},
     path::{Path, PathBuf},
 };
@@ -19,113 +20,9 @@ use wasmtime::{
     },
 };
 
-/// The interfaces of this version of the contract.
-const CONTRACT: &str = "wrapper:hook@0.1";
-
 /// A page of WebAssembly's memory, in bytes.
 /// <https://webassembly.github.io/spec/core/exec/runtime.html#page-size>
 const PAGE: u64 = 64 << 10;
-
-/// How a compiled plugin is made.
-const COMPILE: &str = "`wrapper-plugin compile PLUGIN.wasm -o PLUGIN.cwasm`";
-
-/// Why a plugin cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The file cannot be read.
-    #[error("cannot be read: {}", os_words(.0))]
-    Unreadable(io::Error),
-    /// A folder, a device, a pipe.
-    #[error("is not a regular file")]
-    NotAFile,
-    /// Nothing in it.
-    #[error("is empty")]
-    Empty,
-    /// More than any plugin has.
-    #[error("has more than {} MiB", limits::PLUGIN_FILE >> 20)]
-    TooLarge,
-    /// Not the file that was meant.
-    #[error("has the SHA-256 digest {found}, not {expected} as its sha256= says")]
-    OtherDigest {
-        /// The file's.
-        found: Sha256,
-        /// The one asked for.
-        expected: Sha256,
-    },
-    /// Not the bytes that were checked.
-    #[error("has changed since it was checked, before the job")]
-    Changed,
-    /// In the cache: another file's, or damaged.
-    #[error("is not what was compiled from it")]
-    NotWhole,
-    /// Something else than WebAssembly.
-    #[error("is not WebAssembly")]
-    NotWasm,
-    /// A module that has not been made a component.
-    #[error("is a core WebAssembly module, not a component; make it one with `wasm-tools component new`")]
-    CoreModule,
-    /// A .cwasm that is none.
-    #[error("is not a compiled plugin; make one with {COMPILE}")]
-    NotCompiled,
-    /// A .cwasm for another wrapper or another CPU.
-    #[error("was not compiled for {BUILD} on this CPU ({0}); compile it again: {COMPILE}")]
-    OtherBuild(String),
-    /// This build takes compiled plugins only.
-    #[error("cannot be compiled, as this wrapper is the slim one; compile it beforehand: {COMPILE}")]
-    NoCompiler,
-    /// WebAssembly with a fault in it, such as a missing end.
-    #[error("is not a valid component: {0}")]
-    Invalid(String),
-    /// Built against a contract that this wrapper does not have.
-    #[error("is built for {found}; this wrapper runs {CONTRACT}.x")]
-    OtherVersion {
-        /// The interface in question.
-        found: String,
-    },
-    /// A component that is no plugin.
-    #[error("exports no hook: a plugin exports wrapper:hook/after-exit or wrapper:hook/before-start, this exports {0}")]
-    NoHook(String),
-    /// It exports a hook under the right name that takes or returns something else.
-    #[error("exports {0}, but not as wrapper:hook defines it")]
-    OtherType(String),
-    /// A key that has no meaning for it.
-    #[error("has no {hook} hook, for which {key}= is")]
-    NoSuchHook {
-        /// The key.
-        key: &'static str,
-        /// The hook.
-        hook: &'static str,
-    },
-    /// Its memory does not fit.
-    #[error("begins with {} of memory, and has {}; memory= grants more", size(*needs), size(*granted))]
-    Memory {
-        /// What it declares, in bytes.
-        needs: u64,
-        /// What it may have, in bytes.
-        granted: u64,
-    },
-    /// It asks for more than the sandbox has.
-    #[error("cannot be granted what it imports: {0}")]
-    Import(String),
-    /// The system has no memory for the engine.
-    #[error("the engine cannot be started: {0}")]
-    Engine(String),
-    /// The time is over for compiling plugins.
-    #[error("takes too long to read and compile; --start-timeout grants more")]
-    CompilerTooSlow,
-    /// What the process that looked into it says.
-    #[error("{0}")]
-    Refused(String),
-    /// That process did not survive the file.
-    #[error("cannot be compiled: its process {status}; it may have {} of address space", size(limits::COMPILER_MEMORY))]
-    CompilerDied {
-        /// What became of it.
-        status: ExitStatus,
-    },
-    /// That process could not be run.
-    #[error("cannot be compiled: {0}")]
-    NoCompilation(IsolationError),
-}
 
 /// A component that has not been checked yet, and what it can be run with.
 pub struct Unchecked {
@@ -306,16 +203,6 @@ pub fn built_in(compiled: &'static [u8]) -> Result<Unchecked, LoadError> {
 pub fn bounds(spec: &PluginSpec) -> Bounds {
     let native = spec.code == Code::Native || spec.source.is_compiled();
     Bounds { memory: limits::COMPILER_MEMORY, native, background: None }
-}
-
-/// What the end of such a process means.
-pub fn explain(error: IsolationError) -> LoadError {
-    match error {
-        IsolationError::Failed(why) => LoadError::Refused(why),
-        IsolationError::TimedOut => LoadError::CompilerTooSlow,
-        IsolationError::Died(status) => LoadError::CompilerDied { status },
-        why => LoadError::NoCompilation(why),
-    }
 }
 
 /// Says what is wrong in the terms of the contract before the linker does in those of the component model.

@@ -2,6 +2,7 @@
 
 mod built_in;
 mod cache;
+mod error;
 mod file;
 mod inspect;
 mod load;
@@ -10,8 +11,8 @@ mod skeleton;
 mod spec;
 
 pub use built_in::names as built_ins;
+pub use error::{LoadError, explain};
 pub use inspect::check;
-pub use load::LoadError;
 #[cfg(feature = "compiler")]
 pub use load::compile_ahead_of_time;
 pub use spec::{On, PluginSpec, Sha256, Source};
@@ -24,7 +25,6 @@ use built_in::BuiltIn;
 use cache::Cache;
 use file::PluginFile;
 use load::Unchecked;
-pub use load::explain;
 use std::{
     path::Path,
     time::{Duration, Instant},
@@ -75,7 +75,7 @@ impl Plugin {
                 let mut file = PluginFile::check(path, spec, cache, supervisor, deadline)?;
                 // A process beside the job would be one of those that are waited for.
                 if file.facts.before_start || supervisor.waits_for_all() {
-                    file.compile(supervisor, Moment::Loading, deadline).map_err(load::explain)?;
+                    file.compile(supervisor, Moment::Loading, deadline).map_err(explain)?;
                 }
                 Loaded::File(Box::new(file))
             }

@@ -3,19 +3,19 @@
 //! Three clocks stop a guest, and each covers what the one before cannot: the async deadline stops one that waits for the
 //! host, the epoch one that spins, and the supervisor, which waits in its own process, kills whatever is not back by then.
 
+mod guest;
+
 use crate::{
-    plugin::{self, LoadError, Material, Plugin},
+    plugin::{self, Plugin},
     process::{self, Bounds, Isolated, IsolationError, Moment, Prepared, Signal, Supervisor},
-    report::{HookResult, Outcome, millis, one_line, os_words, size},
-    sandbox::{Guest, JobFacts, State, bindings::wrapper::hook::types::ExitStatus, limits},
+    report::{HookResult, Outcome, millis, one_line, size},
+    sandbox::{JobFacts, bindings::wrapper::hook::types::ExitStatus, limits},
 };
+use guest::{Ready, run};
 use std::{
     io,
-    mem::ManuallyDrop,
     time::{Duration, Instant},
 };
-use wasmtime::{Trap, WasmBacktrace};
-use wasmtime_wasi::I32Exit;
 
 /// How long after the deadline hooks are waited for that ought to have been stopped by it.
 const LEEWAY: Duration = Duration::from_millis(50);
@@ -272,81 +272,4 @@ impl Round<'_> {
         let (plugin, hook) = (plugin.name.clone(), self.phase.hook());
         HookResult { plugin, hook, took: Duration::ZERO, outcome: Outcome::Skipped(why) }
     }
-}
-
-/// In a process of its own: what a hook needs to run, whatever it will be told.
-///
-/// None of this is dropped: the end of the process frees all of it at once.
-struct Ready {
-    runtime: ManuallyDrop<tokio::runtime::Runtime>,
-    guest: ManuallyDrop<wasmtime::Result<Guest>>,
-}
-
-impl Ready {
-    fn new(plugin: &Plugin, material: Result<Material, LoadError>) -> Result<Self, String> {
-        let material = material.map_err(|error| error.to_string())?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
-        let runtime = runtime.map_err(|error| format!("the hook cannot be run: {}", os_words(&error)))?;
-        Ok(Self { runtime: ManuallyDrop::new(runtime), guest: ManuallyDrop::new(plugin.guest(material)) })
-    }
-}
-
-/// In a process of its own: runs one hook. It has no result but that there is none to tell of.
-fn run(
-    phase: &Phase,
-    plugin: &Plugin,
-    Ready { runtime, guest }: Ready,
-    job: &JobFacts,
-    deadline: Instant,
-    option: &str,
-) -> Result<Vec<u8>, String> {
-    let guest = (*guest).as_ref().map_err(explain)?;
-    let left = deadline.saturating_duration_since(Instant::now());
-    let deadline = tokio::time::Instant::from_std(deadline);
-    let mut store = ManuallyDrop::new(guest.store(State::new(&plugin.name, &plugin.grants, job.clone(), deadline)));
-    process::at_every(limits::TICK, left, guest.ticks())
-        .map_err(|error| format!("there is no timer for it: {}", os_words(&error)))?;
-    let ended = runtime.block_on(async {
-        let hook = async {
-            match phase {
-                Phase::BeforeStart => guest.before_start(&mut store).await,
-                Phase::AfterExit(status) => guest.after_exit(&mut store, status).await,
-            }
-        };
-        tokio::time::timeout_at(deadline, hook).await
-    });
-    store.data().end_lines();
-    let why = match ended {
-        Ok(Ok(Ok(()))) => return Ok(Vec::new()),
-        Ok(Ok(Err(why))) => one_line(&why),
-        Ok(Err(error)) => explain(&error),
-        Err(_) => format!("stopped at its deadline; {option} grants more"),
-    };
-    let hint = if store.data().memory_refused() {
-        format!(" (it was refused more than {} of memory; memory= grants more)", size(plugin.grants.memory))
-    } else {
-        String::new()
-    };
-    Err(why + &hint)
-}
-
-/// Why a guest ended that did not return: it exited, it trapped, or its instance could not be made.
-fn explain(error: &wasmtime::Error) -> String {
-    if let Some(I32Exit(code)) = error.downcast_ref() {
-        return format!("exited with code {code} instead of returning");
-    }
-    let Some(trap) = error.downcast_ref::<Trap>() else {
-        // The causes are shown, but not the addresses of a backtrace.
-        let causes: Vec<_> = error.chain().map(ToString::to_string).filter(|cause| !cause.contains('\n')).collect();
-        return one_line(&format!("cannot be run: {}", causes.join(": ")));
-    };
-    let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
-    // A plugin without names, as they are handed out, would show only numbers.
-    let names: Vec<_> = frames.iter().filter_map(|frame| frame.func_name()).map(demangled).collect();
-    let place = if names.is_empty() { String::new() } else { format!(", in {}", names.join(" < ")) };
-    one_line(&format!("trapped: {trap}{place}"))
-}
-
-fn demangled(name: &str) -> String {
-    format!("{:#}", rustc_demangle::demangle(name))
 }

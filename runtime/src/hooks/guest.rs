@@ -1,0 +1,89 @@
+//! One hook, in a process of its own: its guest is made ready, run, and its end put into words.
+
+use super::Phase;
+use crate::{
+    plugin::{LoadError, Material, Plugin},
+    process,
+    report::{one_line, os_words, size},
+    sandbox::{Guest, JobFacts, State, limits},
+};
+use std::{mem::ManuallyDrop, time::Instant};
+use wasmtime::{Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+/// What a hook needs to run, whatever it will be told.
+///
+/// None of this is dropped: the end of the process frees all of it at once.
+pub(super) struct Ready {
+    runtime: ManuallyDrop<tokio::runtime::Runtime>,
+    guest: ManuallyDrop<wasmtime::Result<Guest>>,
+}
+
+impl Ready {
+    pub(super) fn new(plugin: &Plugin, material: Result<Material, LoadError>) -> Result<Self, String> {
+        let material = material.map_err(|error| error.to_string())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+        let runtime = runtime.map_err(|error| format!("the hook cannot be run: {}", os_words(&error)))?;
+        Ok(Self { runtime: ManuallyDrop::new(runtime), guest: ManuallyDrop::new(plugin.guest(material)) })
+    }
+}
+
+/// Runs one hook. It has no result but that there is none to tell of.
+pub(super) fn run(
+    phase: &Phase,
+    plugin: &Plugin,
+    Ready { runtime, guest }: Ready,
+    job: &JobFacts,
+    deadline: Instant,
+    option: &str,
+) -> Result<Vec<u8>, String> {
+    let guest = (*guest).as_ref().map_err(explain)?;
+    let left = deadline.saturating_duration_since(Instant::now());
+    let deadline = tokio::time::Instant::from_std(deadline);
+    let mut store = ManuallyDrop::new(guest.store(State::new(&plugin.name, &plugin.grants, job.clone(), deadline)));
+    process::at_every(limits::TICK, left, guest.ticks())
+        .map_err(|error| format!("there is no timer for it: {}", os_words(&error)))?;
+    let ended = runtime.block_on(async {
+        let hook = async {
+            match phase {
+                Phase::BeforeStart => guest.before_start(&mut store).await,
+                Phase::AfterExit(status) => guest.after_exit(&mut store, status).await,
+            }
+        };
+        tokio::time::timeout_at(deadline, hook).await
+    });
+    store.data().end_lines();
+    let why = match ended {
+        Ok(Ok(Ok(()))) => return Ok(Vec::new()),
+        Ok(Ok(Err(why))) => one_line(&why),
+        Ok(Err(error)) => explain(&error),
+        Err(_) => format!("stopped at its deadline; {option} grants more"),
+    };
+    let hint = if store.data().memory_refused() {
+        format!(" (it was refused more than {} of memory; memory= grants more)", size(plugin.grants.memory))
+    } else {
+        String::new()
+    };
+    Err(why + &hint)
+}
+
+/// Why a guest ended that did not return: it exited, it trapped, or its instance could not be made.
+fn explain(error: &wasmtime::Error) -> String {
+    if let Some(I32Exit(code)) = error.downcast_ref() {
+        return format!("exited with code {code} instead of returning");
+    }
+    let Some(trap) = error.downcast_ref::<Trap>() else {
+        // The causes are shown, but not the addresses of a backtrace.
+        let causes: Vec<_> = error.chain().map(ToString::to_string).filter(|cause| !cause.contains('\n')).collect();
+        return one_line(&format!("cannot be run: {}", causes.join(": ")));
+    };
+    let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
+    // A plugin without names, as they are handed out, would show only numbers.
+    let names: Vec<_> = frames.iter().filter_map(|frame| frame.func_name()).map(demangled).collect();
+    let place = if names.is_empty() { String::new() } else { format!(", in {}", names.join(" < ")) };
+    one_line(&format!("trapped: {trap}{place}"))
+}
+
+fn demangled(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
+}
