@@ -147,7 +147,10 @@ fn who_is_asked_to_end_while_it_waits_ends_at_once() {
     own_network();
     let server = Server::start(15020, Answer::ok());
     for signal in [libc::SIGTERM, libc::SIGINT] {
-        let mut child = run(["--plugin", "istio-wait", "--plugin", "istio-quit", "echo", "started"]).start();
+        let folder = tempfile::tempdir().unwrap();
+        let report = folder.path().join("report");
+        let options = ["--plugin", "istio-wait", "--plugin", "istio-quit", "--report", report.to_str().unwrap()];
+        let mut child = run(options.iter().chain(&["echo", "started"])).start();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut log = String::new();
         while !log.contains("is not ready") {
@@ -163,6 +166,10 @@ fn who_is_asked_to_end_while_it_waits_ends_at_once() {
         child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
         assert_eq!(stdout, "");
         assert!(log.contains("was not started: SIG") && log.contains("istio-quit: done in "), "{log}");
+        let report: Value = serde_json::from_str(&fs::read_to_string(report).unwrap()).unwrap();
+        let waited = &report["hooks"][0];
+        assert_eq!((&waited["plugin"], &waited["result"]), (&"istio-wait".into(), &"failed".into()));
+        assert!(waited["message"].as_str().unwrap().starts_with("stopped, as SIG"), "{report}");
         assert_eq!(server.requests().len(), 1);
     }
 }

@@ -208,6 +208,13 @@ fn a_collector_that_is_not_there_is_success_and_one_that_refuses_is_a_warning() 
     outcome.exits(0).says("localhost:4318 answered 400 to the span; the collector's log says why");
     assert_eq!(requests.len(), 2);
 
+    // What was taken in part is told.
+    let partial = r#"{"partialSuccess":{"rejectedSpans":"1","errorMessage":"too old"}}"#;
+    let (outcome, _) = reported(Answer::status("200 OK", partial), &["true"], |run| run);
+    outcome.exits(0).says("otlp-report: warning: localhost:4318 took the span and says: ").says("too old");
+    let (outcome, _) = reported(Answer::status("200 OK", r#"{"partialSuccess":{}}"#), &["true"], |run| run);
+    outcome.exits(0).says("localhost:4318 has the span").never_says("warning");
+
     // What can heal is tried again.
     own_network();
     let busy = Answer::status("503 Service Unavailable", "");

@@ -204,6 +204,24 @@ fn consul_may_answer_as_late_as_it_likes_and_others_are_asked_again() {
 }
 
 #[test]
+fn the_head_of_an_answer_decides_whatever_becomes_of_its_body() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc";
+    for answer in [
+        Answer::Bytes(head.into()),
+        Answer::Endless(b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![b'x'; 1 << 16]),
+        Answer::Endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(), b"no chunk\r\n".to_vec()),
+    ] {
+        own_network();
+        let servers = [15020, 15021].map(|port| Server::start(port, answer.clone()));
+        let plugins = ["--plugin", "istio-wait", "--plugin", "istio-quit", "--on-hook-failure", "fail", "true"];
+        let outcome = run(plugins).outcome();
+        outcome.exits(0).says("Istio is ready").says("answered 200: the sidecar quits").never_says("warning");
+        outcome.within(Duration::from_secs(1));
+        assert!(servers.iter().all(|server| server.requests().len() == 1), "{answer:?}");
+    }
+}
+
+#[test]
 fn several_sidecars_in_one_run() {
     own_network();
     let (istio, sql) = (Server::start(15021, Answer::ok()), Server::start(9090, Answer::ok()));
@@ -251,6 +269,9 @@ fn port_path_method_headers_and_statuses_can_be_others() {
     }
     let outcome = job("linkerd-quit", &["true"]).env("HOOK_LINKERD_QUIT_PORT", "4192").outcome();
     outcome.exits(0).says("HOOK_LINKERD_QUIT_PORT is not known; after HOOK_LINKERD_QUIT_ there are URL, METHOD");
+    assert_eq!(server.requests().len(), 1);
+    let outcome = job("linkerd-quit", &["true"]).env("HOOK_QUIT_WIAT", "1s").outcome();
+    outcome.exits(0).says("HOOK_QUIT_WIAT is not known; after HOOK_QUIT_ there are ");
     assert_eq!(server.requests().len(), 1);
     // Only where to ask cannot be guessed.
     let outcome = job("linkerd-quit", &["true"]).env("HOOK_LINKERD_QUIT_URL", "https://localhost").outcome();

@@ -66,8 +66,13 @@ impl Request {
 
     /// Sends the request and waits for the whole response. A redirect is not followed.
     pub fn send(&self) -> Result<Response, Error> {
-        let response = wit::send(&self.0)?;
-        Ok(Response { status: response.status, headers: response.headers, body: response.body })
+        Ok(wit::send(&self.0)?.into())
+    }
+
+    /// Sends the request and waits for the head of the response, which has no body then: for a server whose status says all,
+    /// and which may end before it has sent more.
+    pub fn send_for_head(&self) -> Result<Response, Error> {
+        Ok(wit::send_for_head(&self.0)?.into())
     }
 }
 
@@ -80,6 +85,12 @@ pub struct Response {
     pub headers: Vec<(String, String)>,
     /// The body, as it came over the wire.
     pub body: Vec<u8>,
+}
+
+impl From<wit::Response> for Response {
+    fn from(response: wit::Response) -> Self {
+        Self { status: response.status, headers: response.headers, body: response.body }
+    }
 }
 
 impl Response {

@@ -14,13 +14,16 @@ use settings::Settings;
 use table::{HTTP, Kind, SIDECARS, Sidecar};
 use wrapper_hook::{ExitStatus, plugin};
 
+/// What can be set of a sidecar's plugin; the last two of one that ends it.
+const KEYS: [&str; 6] = ["URL", "METHOD", "HEADERS", "STATUS", "RETRY", "WAIT"];
+
 wrapper_hook::before_start!(before_start);
 wrapper_hook::after_exit!(after_exit);
 
 fn before_start() -> Result<(), String> {
     let name = plugin::name();
     match of(&name)? {
-        (Kind::Wait, Some(sidecar)) => wait::wait(sidecar, &Settings::new(&name, "HOOK_WAIT_")),
+        (Kind::Wait, Some(sidecar)) => wait::wait(sidecar, &Settings::new(&name, "HOOK_WAIT_", &KEYS[..4])),
         _ => Ok(()),
     }
 }
@@ -28,8 +31,10 @@ fn before_start() -> Result<(), String> {
 fn after_exit(status: ExitStatus) -> Result<(), String> {
     let name = plugin::name();
     match of(&name)? {
-        (Kind::Quit, Some(sidecar)) => quit::quit(sidecar, &Settings::new(&name, "HOOK_QUIT_")),
-        (Kind::Report, _) => otlp::report(&status, &Settings::new("otlp", "HOOK_OTLP_")),
+        (Kind::Quit, Some(sidecar)) => quit::quit(sidecar, &Settings::new(&name, "HOOK_QUIT_", &KEYS)),
+        (Kind::Report, _) => {
+            otlp::report(&status, &Settings::new("otlp", "HOOK_OTLP_", &["ENDPOINT", "HEADERS", "SIGNALS", "RETRY"]))
+        }
         _ => Ok(()),
     }
 }

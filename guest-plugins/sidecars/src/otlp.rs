@@ -15,7 +15,7 @@ use body::{Outcome, metrics, traces};
 use std::time::Duration;
 use wrapper_hook::{
     ExitStatus,
-    localhost::{Error, Request, Url},
+    localhost::{Error, Request, Response, Url},
     log, plugin,
 };
 
@@ -58,12 +58,20 @@ pub fn report(status: &ExitStatus, settings: &Settings) -> Result<(), String> {
             request = request.header(name, value);
         }
         match send(&request, &place, retry) {
-            Ok(200..300) => log::info!("{place} has the {name}"),
-            Ok(404) => failures.push(format!(
+            Ok(response) if (200..300).contains(&response.status) => {
+                let text = response.text();
+                // https://opentelemetry.io/docs/specs/otlp/#partial-success-1: otherwise there is nothing in it.
+                if text.contains("rejected") || text.contains("errorMessage") {
+                    log::warn!("{place} took the {name} and says: {text}");
+                } else {
+                    log::info!("{place} has the {name}");
+                }
+            }
+            Ok(Response { status: 404, .. }) => failures.push(format!(
                 "{place} has no {path}: its OTLP receiver has no such pipeline, or is at another path; HOOK_OTLP_SIGNALS says \
                  which to send, HOOK_OTLP_ENDPOINT where to"
             )),
-            Ok(status) => failures.push(format!("{place} answered {status} to the {name}; the collector's log says why")),
+            Ok(Response { status, .. }) => failures.push(format!("{place} answered {status} to the {name}; the collector's log says why")),
             Err(Error::Refused) => {
                 log::info!("nothing listens on {place}: no collector to tell");
                 break;
@@ -75,17 +83,17 @@ pub fn report(status: &ExitStatus, settings: &Settings) -> Result<(), String> {
 }
 
 /// Sends, and sends again what the collector cannot take now.
-fn send(request: &Request, place: &str, retry: Duration) -> Result<u16, Error> {
+fn send(request: &Request, place: &str, retry: Duration) -> Result<Response, Error> {
     let mut pause = PAUSE;
     for _ in 1..ATTEMPTS {
-        let response = send_when_it_listens(request, place, retry)?;
+        let response = send_when_it_listens(|| request.send(), place, retry)?;
         if !RETRYABLE.contains(&response.status) || plugin::time_left() < pause * 2 {
-            return Ok(response.status);
+            return Ok(response);
         }
         wrapper_hook::sleep(pause);
         pause *= 2;
     }
-    Ok(request.send()?.status)
+    request.send()
 }
 
 /// Whether spans, and whether metrics are to be sent.

@@ -41,7 +41,8 @@ pub fn quit(sidecar: &'static Sidecar, settings: &Settings) -> Result<(), String
 }
 
 fn quit_one(target: &Target<'_>, share: Duration, retry: Duration, wait: Duration) -> Result<(), String> {
-    match send_when_it_listens(&target.request.clone().timeout(share), &target.to_string(), retry) {
+    let request = target.request.clone().timeout(share);
+    match send_when_it_listens(|| request.send_for_head(), &target.to_string(), retry) {
         Ok(response) if target.grants(&response) => {
             log::info!("{target} answered {}: the sidecar quits", response.status)
         }
@@ -59,11 +60,15 @@ fn quit_one(target: &Target<'_>, share: Duration, retry: Duration, wait: Duratio
     if wait.is_zero() { Ok(()) } else { wait_until_it_is_gone(target, wait) }
 }
 
-/// Sends, and sends again for as long as nothing listens and it is not so long since the job's start.
-pub fn send_when_it_listens(request: &Request, place: &str, since_start: Duration) -> Result<Response, Error> {
+/// Sends this way, and sends again for as long as nothing listens and it is not so long since the job's start.
+pub fn send_when_it_listens(
+    send: impl Fn() -> Result<Response, Error>,
+    place: &str,
+    since_start: Duration,
+) -> Result<Response, Error> {
     let patience = since_start.saturating_sub(job::elapsed()).min(plugin::time_left());
     let attempts = patience.as_millis() / PAUSE.as_millis();
-    let first = request.send();
+    let first = send();
     if first != Err(Error::Refused) || attempts == 0 {
         return first;
     }
@@ -71,7 +76,7 @@ pub fn send_when_it_listens(request: &Request, place: &str, since_start: Duratio
     for _ in 0..attempts {
         wrapper_hook::sleep(PAUSE);
         let left = plugin::time_left();
-        match request.send() {
+        match send() {
             Err(Error::Refused) => {}
             // It took no time: what ran out is the hook's, not the sidecar's.
             Err(Error::TimedOut) if left.saturating_sub(plugin::time_left()) < PAUSE => break,
@@ -87,7 +92,7 @@ fn wait_until_it_is_gone(target: &Target<'_>, wait: Duration) -> Result<(), Stri
     let waited = || left.saturating_sub(plugin::time_left());
     let request = Request::get(target.port(), "/").timeout(PAUSE * 4);
     loop {
-        if request.send() == Err(Error::Refused) {
+        if request.send_for_head() == Err(Error::Refused) {
             log::info!("{target} is gone after {} ms", waited().as_millis());
             return Ok(());
         }

@@ -7,9 +7,6 @@
 use std::time::Duration;
 use wrapper_hook::{env, log};
 
-/// The keys that are known, of a sidecar's plugin and of the report.
-const KEYS: [&str; 8] = ["URL", "METHOD", "HEADERS", "STATUS", "RETRY", "WAIT", "ENDPOINT", "SIGNALS"];
-
 /// The variables of one plugin.
 pub struct Settings {
     /// `HOOK_ISTIO_QUIT_`.
@@ -21,9 +18,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Those of the plugin of this name, whose kind's begin like this. Names that look like one of its own and are none are
-    /// pointed out.
-    pub fn new(plugin: &str, kind: &'static str) -> Self {
+    /// Those of the plugin of this name, which knows these keys, and whose kind's begin like this. Names that look like one
+    /// of its own and are none are pointed out.
+    pub fn new(plugin: &str, kind: &'static str, keys: &[&str]) -> Self {
         let mut own = "HOOK_".to_owned();
         own.extend(plugin.chars().map(|letter| if letter == '-' { '_' } else { letter.to_ascii_uppercase() }));
         own.push('_');
@@ -31,8 +28,11 @@ impl Settings {
         // As if it were unset.
         variables.retain(|(_, value)| !value.is_empty());
         for (name, _) in &variables {
-            if name.strip_prefix(&own).is_some_and(|key| !KEYS.contains(&key)) {
-                log::warn!("{name} is not known; after {own} there are {}", KEYS.join(", "));
+            let prefixes = [&own, kind].into_iter();
+            if let Some((prefix, key)) = prefixes.filter_map(|prefix| Some((prefix, name.strip_prefix(prefix)?))).next()
+                && !keys.contains(&key)
+            {
+                log::warn!("{name} is not known; after {prefix} there are {}", keys.join(", "));
             }
         }
         Self { own, kind, variables }

@@ -36,7 +36,7 @@ fn wait_for(target: &Target<'_>) -> Result<(), String> {
     loop {
         let left = plugin::time_left();
         let timeout = if target.blocks() { left } else { left.min(ANSWER) };
-        let answer = target.request.clone().timeout(timeout).send();
+        let answer = target.request.clone().timeout(timeout).send_for_head();
         let found = match &answer {
             Ok(response) if target.grants(response) => {
                 log::info!("{target} answered {}: {title} is ready", response.status);

@@ -168,9 +168,10 @@ impl Options {
         Ok(Self {
             plugins: match (arguments.plugins.as_slice(), text("WRAPPER_PLUGIN_PATH")?) {
                 ([], None) => parse_plugins(["istio-quit"], "default")?,
-                ([], Some(path)) => {
-                    parse_plugins(path.split(':').filter(|spec| !spec.is_empty()), "WRAPPER_PLUGIN_PATH")?
-                }
+                ([], Some(path)) => parse_plugins(
+                    path.split(':').map(str::trim).filter(|spec| !spec.is_empty()),
+                    "WRAPPER_PLUGIN_PATH",
+                )?,
                 (specs, _) => parse_plugins(specs.iter().map(String::as_str), "--plugin")?,
             },
             hook_timeout: setting(arguments.hook_timeout, "WRAPPER_HOOK_TIMEOUT", &text, parse_duration)?

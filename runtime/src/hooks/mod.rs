@@ -79,13 +79,16 @@ pub fn before_start(
     if let Some(signal) = supervisor.asked_to_end() {
         return Err(process::ExitStatus::asked_to_end(signal));
     }
-    let mut round = Round { supervisor, phase: Phase::BeforeStart, job, prepared: None };
+    let mut round = Round { supervisor, phase: Phase::BeforeStart, job, prepared: None, ended_by: None };
     let count = plugins.len();
     for (index, plugin) in plugins.into_iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
         let time = if plugin.required { left } else { share(left, count - index) };
-        let result = round.run(plugin, time).map_err(process::ExitStatus::asked_to_end)?;
+        let result = round.run(plugin, time);
         results.push(result.clone());
+        if let Some(signal) = round.ended_by {
+            return Err(process::ExitStatus::asked_to_end(signal));
+        }
         let HookResult { plugin: name, took, outcome: Outcome::Failed(why), .. } = result else { continue };
         if plugin.required {
             let why = format!("before-start hook {name} failed after {}: {why}", millis(took));
@@ -112,20 +115,16 @@ pub fn after_exit(
     let deadline = Instant::now() + timeout;
     let plugins: Vec<_> = plugins.iter_mut().filter(|plugin| plugin.has_after_exit()).collect();
     let mut count = plugins.iter().filter(|plugin| plugin.on.includes(success)).count();
-    let mut round = Round { supervisor, phase: Phase::AfterExit(status), job, prepared };
+    let mut round = Round { supervisor, phase: Phase::AfterExit(status), job, prepared, ended_by: None };
     for plugin in plugins {
         let result = if plugin.on.includes(success) {
             let left = deadline.saturating_duration_since(Instant::now());
             count -= 1;
             round.run(plugin, share(left, count + 1))
         } else {
-            Ok(round.skip(plugin, success))
+            round.skip(plugin, success)
         };
-        match result {
-            Ok(result) => results.push(result),
-            // None does, in this phase.
-            Err(signal) => tracing::debug!("{signal} ended the hooks"),
-        }
+        results.push(result);
     }
 }
 
@@ -195,17 +194,22 @@ struct Round<'a> {
     job: &'a JobFacts,
     /// The first hook, where it was made ready.
     prepared: Option<Prepared>,
+    /// The signal that ended the phase.
+    ended_by: Option<Signal>,
 }
 
 impl Round<'_> {
-    /// Runs one hook within this time, or says which signal ended the phase.
-    fn run(&mut self, plugin: &mut Plugin, time: Duration) -> Result<HookResult, Signal> {
+    /// Runs one hook within this time.
+    fn run(&mut self, plugin: &mut Plugin, time: Duration) -> HookResult {
         let started = Instant::now();
         let timeout = plugin.timeout.map_or(time, |own| own.min(time));
         let option = if plugin.timeout == Some(timeout) { "timeout=" } else { self.phase.option() };
         let outcome = match self.carry_out(plugin, started, timeout, option) {
             Ok(()) => Outcome::Done,
-            Err(IsolationError::Signaled(signal)) => return Err(signal),
+            Err(IsolationError::Signaled(signal)) => {
+                self.ended_by = Some(signal);
+                Outcome::Failed(format!("stopped, as {signal} came"))
+            }
             Err(IsolationError::Died(status)) => {
                 let memory = size(bounds(plugin).memory);
                 Outcome::Failed(format!("its process {status}; it may have {memory} of address space"))
@@ -218,7 +222,7 @@ impl Round<'_> {
         } else {
             tracing::info!(plugin = plugin.name, "done in {}", millis(took));
         }
-        Ok(HookResult { plugin: plugin.name.clone(), hook: self.phase.hook(), took, outcome })
+        HookResult { plugin: plugin.name.clone(), hook: self.phase.hook(), took, outcome }
     }
 
     fn carry_out(

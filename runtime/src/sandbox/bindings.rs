@@ -6,6 +6,7 @@ wasmtime::component::bindgen!({
     world: "lifecycle",
     imports: {
         "wrapper:hook/localhost.send": async,
+        "wrapper:hook/localhost.send-for-head": async,
     },
     exports: { default: async },
 });

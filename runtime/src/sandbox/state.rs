@@ -190,13 +190,27 @@ impl log::Host for State {
 
 impl localhost::Host for State {
     async fn send(&mut self, request: localhost::Request) -> Result<localhost::Response, localhost::Error> {
+        self.exchange(request, true).await
+    }
+
+    async fn send_for_head(&mut self, request: localhost::Request) -> Result<localhost::Response, localhost::Error> {
+        self.exchange(request, false).await
+    }
+}
+
+impl State {
+    async fn exchange(
+        &mut self,
+        request: localhost::Request,
+        with_body: bool,
+    ) -> Result<localhost::Response, localhost::Error> {
         let own = request.timeout_ms.map(|timeout| Instant::now() + Duration::from_millis(timeout.into()));
         let deadline = own.map_or(self.last_request, |own| own.min(self.last_request));
         let request = http_request(request)?;
         let exchange = async {
             let response = self.client.send(request, RequestOptions::default()).await?;
             let (head, body) = response.into_parts();
-            let body = body.collect().await?.to_bytes().into();
+            let body = if with_body { body.collect().await?.to_bytes().into() } else { Vec::new() };
             let headers = head
                 .headers
                 .iter()
