@@ -132,27 +132,38 @@ fn a_job_waits_for_an_envoy_in_istios_form_that_comes_late() {
 
 #[test]
 fn an_envoy_that_is_killed_while_the_job_waits_for_it_and_starts_again_is_waited_for() {
-    own_network();
     let port = "admin: { address: { socket_address: { address: 127.0.0.1, port_value: 9901 } } }\n";
-    let mut first = Envoy::begin("admin.yaml", &(port.to_owned() + WITHOUT_CONFIGURATION));
-    let mut job = run(["--plugin", "envoy-wait", "--plugin", "envoy-quit", "sh", "-c", "exit 3"]).start();
-    let mut stderr = BufReader::new(job.stderr.take().unwrap());
-    let mut log = String::new();
-    let mut read_until = |text: &str| {
-        while !log.contains(text) {
-            assert_ne!(stderr.read_line(&mut log).unwrap(), 0, "{text:?} is not in {log}");
+    for (sidecar, config, more, ready_at, quit_at, admin) in
+        [("envoy", "admin.yaml", port, 9901, 9901, 9901), ("istio", "istio.yaml", "", 15021, 15020, 15000)]
+    {
+        own_network();
+        let plugins = [format!("{sidecar}-wait"), format!("{sidecar}-quit")];
+        let mut job = run(["--plugin", &plugins[0], "--plugin", &plugins[1], "sh", "-c", "exit 3"]).start();
+        let mut stderr = BufReader::new(job.stderr.take().unwrap());
+        let mut log = String::new();
+        let mut read_until = |text: &str| {
+            while !log.contains(text) {
+                assert_ne!(stderr.read_line(&mut log).unwrap(), 0, "{text:?} is not in {log}");
+            }
+        };
+        read_until(&format!("localhost:{ready_at} is not ready: nothing listens there"));
+        // Late, and alive without being ready: its own listeners wait for its configuration.
+        let mut first = Envoy::begin(config, &(more.to_owned() + WITHOUT_CONFIGURATION));
+        if ready_at == admin {
+            read_until("answered 503: it has no configuration yet");
+        } else {
+            wait_until("Envoy lives", || TcpStream::connect(("127.0.0.1", admin)).is_ok());
         }
-    };
-    read_until("localhost:9901/ready answered 503: it has no configuration yet");
-    first.0.kill().unwrap();
-    first.0.wait().unwrap();
-    let mut second = Envoy::begin("admin.yaml", port);
-    read_until("envoy-wait: localhost:9901 answered 200: Envoy is ready");
-    read_until("envoy-quit: localhost:9901 answered 200: the sidecar quits");
-    assert_eq!(job.wait().unwrap().code(), Some(3), "{log}");
-    assert_eq!(second.exit_code(), Some(0));
-    let (killed, ready) = (log.find("is not ready: "), log.find("Envoy is ready"));
-    assert!(killed < ready && log.find("started sh") > ready, "{log}");
+        first.0.kill().unwrap();
+        first.0.wait().unwrap();
+        let mut second = Envoy::begin(config, if more.is_empty() { "{}" } else { more });
+        read_until(&format!("{sidecar}-wait: localhost:{ready_at} answered 200: "));
+        read_until(&format!("{sidecar}-quit: localhost:{quit_at} "));
+        read_until(&format!("{sidecar}-quit: done in "));
+        assert_eq!(job.wait().unwrap().code(), Some(3), "{log}");
+        assert_eq!(second.exit_code(), Some(0));
+        assert!(log.contains(": the sidecar quits") && log.find("started sh") > log.find(" is ready\n"), "{log}");
+    }
 }
 
 #[test]

@@ -120,6 +120,13 @@ fn a_short_time_is_used_and_a_sleeping_hook_takes_no_cpu() {
     wait("20ms").exits(0).says("Istio is ready");
     drop(server);
 
+    // After 10 ms, and later a fiftieth of the time waited so far: some 110 attempts in two seconds, where nobody is in the way.
+    own_network();
+    let server = Server::start(15021, Answer::status("503 Service Unavailable", ""));
+    wait("2s").exits(125).says("its Envoy is not ready yet");
+    let attempts = server.requests().len();
+    assert!((20..=130).contains(&attempts), "{attempts}");
+
     let mut sleeping = run(["--plugin", HOSTILE, "true"]).env("HOOK_BEFORE", "sleep").start();
     let mut stderr = BufReader::new(sleeping.stderr.take().unwrap());
     let mut line = String::new();

@@ -312,10 +312,12 @@ fn http_wait_and_http_quit_are_for_any_server() {
 #[test]
 fn a_quit_can_wait_until_the_sidecar_is_gone() {
     own_network();
-    let _stays = Server::start(15020, Answer::ok());
+    let stays = Server::start(15020, Answer::ok());
     let outcome = run(["--on-hook-failure", "fail", "true"]).env("HOOK_QUIT_WAIT", "500ms").outcome();
     outcome.exits(125).says("istio-quit: warning: failed in ").says("localhost:15020 still answers ");
     outcome.within(Duration::from_secs(2));
+    let requests = stays.requests();
+    assert!(requests.len() <= 13 && requests[1..].iter().all(|request| request.method == "GET" && request.path == "/"));
 
     own_network();
     let server = std::net::TcpListener::bind("127.0.0.1:15020").unwrap();
