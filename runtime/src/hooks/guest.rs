@@ -28,7 +28,7 @@ impl Ready {
     }
 }
 
-/// Runs one hook. It has no result but that there is none to tell of.
+/// Runs one hook. Its result is the memory that it had, in bytes, as a little-endian number.
 pub(super) fn run(
     phase: &Phase,
     plugin: &Plugin,
@@ -54,7 +54,7 @@ pub(super) fn run(
     });
     store.data().end_lines();
     let why = match ended {
-        Ok(Ok(Ok(()))) => return Ok(Vec::new()),
+        Ok(Ok(Ok(()))) => return Ok(store.data().memory_given().to_le_bytes().to_vec()),
         Ok(Ok(Err(why))) => one_line(&why),
         Ok(Err(error)) => explain(&error),
         Err(_) => format!("stopped at its deadline; {option} grants more"),

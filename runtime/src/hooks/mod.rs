@@ -13,7 +13,7 @@ use crate::{
 };
 use guest::{Ready, run};
 use std::{
-    io,
+    io::{self, Read as _},
     time::{Duration, Instant},
 };
 
@@ -204,8 +204,12 @@ impl Round<'_> {
         let started = Instant::now();
         let timeout = plugin.timeout.map_or(time, |own| own.min(time));
         let option = if plugin.timeout == Some(timeout) { "timeout=" } else { self.phase.option() };
-        let outcome = match self.carry_out(plugin, started, timeout, option) {
-            Ok(()) => Outcome::Done,
+        let (mut memory, carried_out) = (None, self.carry_out(plugin, started, timeout, option));
+        let outcome = match carried_out {
+            Ok(given) => {
+                memory = Some(given);
+                Outcome::Done
+            }
             Err(IsolationError::Signaled(signal)) => {
                 self.ended_by = Some(signal);
                 Outcome::Failed(format!("stopped, as {signal} came"))
@@ -222,16 +226,17 @@ impl Round<'_> {
         } else {
             tracing::info!(plugin = plugin.name, "done in {}", millis(took));
         }
-        HookResult { plugin: plugin.name.clone(), hook: self.phase.hook(), took, outcome }
+        HookResult { plugin: plugin.name.clone(), hook: self.phase.hook(), took, memory, outcome }
     }
 
+    /// Does that, and returns the memory that the hook had.
     fn carry_out(
         &mut self,
         plugin: &mut Plugin,
         started: Instant,
         timeout: Duration,
         option: &str,
-    ) -> Result<(), IsolationError> {
+    ) -> Result<u64, IsolationError> {
         let prepared = self.prepared.take();
         if timeout.is_zero() {
             prepared.into_iter().for_each(Prepared::dismiss);
@@ -256,7 +261,9 @@ impl Round<'_> {
         };
         let under_way = under_way.map_or_else(|| self.start(plugin, deadline, option), Ok)?;
         let pid = self.supervisor.add(under_way);
-        self.supervisor.finish(pid, moment, deadline + LEEWAY).map(drop)
+        let mut memory = [0; 8];
+        self.supervisor.finish(pid, moment, deadline + LEEWAY)?.read_exact(&mut memory)?;
+        Ok(u64::from_le_bytes(memory))
     }
 
     fn start(&self, plugin: &Plugin, deadline: Instant, option: &str) -> io::Result<Isolated> {
@@ -274,6 +281,6 @@ impl Round<'_> {
         let why = format!("not run: the job {ended}, and it has {}", plugin.on);
         tracing::info!(plugin = plugin.name, "{why}");
         let (plugin, hook) = (plugin.name.clone(), self.phase.hook());
-        HookResult { plugin, hook, took: Duration::ZERO, outcome: Outcome::Skipped(why) }
+        HookResult { plugin, hook, took: Duration::ZERO, memory: None, outcome: Outcome::Skipped(why) }
     }
 }

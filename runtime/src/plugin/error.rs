@@ -47,7 +47,7 @@ pub enum LoadError {
     #[error("is not WebAssembly")]
     NotWasm,
     /// A module that has not been made a component.
-    #[error("is a core WebAssembly module, not a component; make it one with `wasm-tools component new`")]
+    #[error("is a core WebAssembly module, not a component; make it one with `wrapper-plugin component`")]
     CoreModule,
     /// A .cwasm that is none.
     #[error("is not a compiled plugin; make one with {COMPILE}")]

@@ -21,24 +21,35 @@ pub fn check(specs: &[PluginSpec], supervisor: &mut Supervisor, timeout: Duratio
     let deadline = Instant::now() + timeout;
     let mut usable = true;
     for spec in specs {
-        let prepare = || match &spec.source {
-            Source::BuiltIn(_) => None,
-            Source::File(path) => Some(load::open(path).and_then(|file| Bytes::read(&file))),
-        };
-        let work = |bytes| Ok(Inspection::of(spec, bytes).told(format));
-        let told = supervisor.isolated(Moment::Loading, load::bounds(spec), deadline, prepare, work);
-        let told = told.and_then(|mut file| {
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)?;
-            Ok(bytes)
-        });
-        let told = told.unwrap_or_else(|error| Inspection::refused(spec, explain(error)).told(format));
-        let Some((is_usable, text)) = told.split_first() else { return false };
-        usable &= *is_usable == 1;
+        let (is_usable, text) = inspect(spec, supervisor, deadline, format);
+        usable &= is_usable;
         // Nothing can be done about a closed stdout.
-        drop(io::stdout().write_all(text));
+        drop(io::stdout().write_all(&text));
     }
     usable
+}
+
+/// Looks into a plugin, in a process of its own. Returns whether it can be used, and what is told of it.
+pub fn inspect(
+    spec: &PluginSpec,
+    supervisor: &mut Supervisor,
+    deadline: Instant,
+    format: LogFormat,
+) -> (bool, Vec<u8>) {
+    let prepare = || match &spec.source {
+        Source::BuiltIn(_) => None,
+        Source::File(path) => Some(load::open(path).and_then(|file| Bytes::read(&file))),
+    };
+    let work = |bytes| Ok(Inspection::of(spec, bytes).told(format));
+    let told = supervisor.isolated(Moment::Loading, load::bounds(spec), deadline, prepare, work);
+    let told = told.and_then(|mut file| {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    });
+    let mut told = told.unwrap_or_else(|error| Inspection::refused(spec, explain(error)).told(format));
+    let is_usable = !told.is_empty() && told.remove(0) == 1;
+    (is_usable, told)
 }
 
 /// A plugin looked into.
@@ -47,6 +58,8 @@ struct Inspection {
     name: String,
     source: String,
     imports: Vec<(String, Treatment)>,
+    /// The memory that it begins with, in bytes.
+    memory: Option<u64>,
     /// The hooks that it exports, or why it cannot be used.
     hooks: Result<Vec<&'static str>, String>,
 }
@@ -62,6 +75,7 @@ impl Inspection {
             }),
         };
         let imports = unchecked.as_ref().map_or_else(|_| Vec::new(), imports);
+        let memory = unchecked.as_ref().ok().map(load::initial_memory);
         let guest = unchecked.and_then(|unchecked| load::check(&unchecked, spec.grants.memory));
         let hooks = guest.map_err(|error| error.to_string()).map(|guest| {
             // A built-in's component may have more hooks than it runs under this name.
@@ -72,12 +86,12 @@ impl Inspection {
             let hooks = [("before-start", before_start), ("after-exit", after_exit)];
             hooks.into_iter().filter(|(_, has)| *has).map(|(hook, _)| hook).collect()
         });
-        Self { imports, hooks, ..Self::refused(spec, LoadError::Empty) }
+        Self { imports, memory, hooks, ..Self::refused(spec, LoadError::Empty) }
     }
 
     fn refused(spec: &PluginSpec, error: LoadError) -> Self {
         let source = printable(&spec.source.to_string());
-        Self { name: spec.source.name(), source, imports: Vec::new(), hooks: Err(error.to_string()) }
+        Self { name: spec.source.name(), source, imports: Vec::new(), memory: None, hooks: Err(error.to_string()) }
     }
 
     /// A byte that says whether it can be used, and what is told of it.
@@ -95,7 +109,8 @@ impl Inspection {
             .collect();
         let (hooks, refused) = (self.hooks.as_ref().ok(), self.hooks.as_ref().err());
         let all = json!({
-            "plugin": self.name, "source": self.source, "hooks": hooks, "imports": imports, "refused": refused,
+            "plugin": self.name, "source": self.source, "hooks": hooks, "imports": imports,
+            "memory-bytes": self.memory, "refused": refused,
         });
         all.to_string()
     }

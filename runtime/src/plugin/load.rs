@@ -205,11 +205,17 @@ pub fn bounds(spec: &PluginSpec) -> Bounds {
     Bounds { memory: limits::COMPILER_MEMORY, native, background: None }
 }
 
-/// Says what is wrong in the terms of the contract before the linker does in those of the component model.
-pub fn check(Unchecked { sandbox, component }: &Unchecked, memory: u64) -> Result<Guest, LoadError> {
+/// The memory that a component begins with, in bytes.
+pub fn initial_memory(Unchecked { component, .. }: &Unchecked) -> u64 {
     // In pages (the features that would change their size are off), and none where it instantiates what it imports, which
     // the check refuses.
-    let needs = component.resources_required().and_then(|needs| needs.max_initial_memory_size).unwrap_or(0) * PAGE;
+    component.resources_required().and_then(|needs| needs.max_initial_memory_size).unwrap_or(0) * PAGE
+}
+
+/// Says what is wrong in the terms of the contract before the linker does in those of the component model.
+pub fn check(unchecked: &Unchecked, memory: u64) -> Result<Guest, LoadError> {
+    let Unchecked { sandbox, component } = unchecked;
+    let needs = initial_memory(unchecked);
     if needs > memory {
         return Err(LoadError::Memory { needs, granted: memory });
     }

@@ -12,7 +12,7 @@ mod spec;
 
 pub use built_in::names as built_ins;
 pub use error::{LoadError, explain};
-pub use inspect::check;
+pub use inspect::{check, inspect};
 #[cfg(feature = "compiler")]
 pub use load::compile_ahead_of_time;
 pub use spec::{On, PluginSpec, Sha256, Source};

@@ -21,6 +21,7 @@ mod terminal;
 pub use alarm::at_every;
 pub use exit_map::{ExitMap, Mapping};
 pub use isolate::{Bounds, Isolated, IsolationError, Prepared};
+pub use memory::most_of_a_child;
 pub use signal::Signal;
 pub use signals::{Arrived, Signals};
 pub use spawn::{Job, called_as};

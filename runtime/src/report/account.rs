@@ -37,6 +37,8 @@ pub struct HookResult {
     pub hook: &'static str,
     /// How long it took.
     pub took: Duration,
+    /// The memory that it had, in bytes; none where it failed.
+    pub memory: Option<u64>,
     /// What came of it.
     pub outcome: Outcome,
 }
@@ -104,6 +106,7 @@ impl Account<'_> {
                     Outcome::Skipped(_) => "skipped",
                 },
                 "duration-ms": milliseconds(result.took),
+                "memory-bytes": result.memory,
                 "message": match &result.outcome {
                     Outcome::Done => None,
                     Outcome::Failed(why) | Outcome::Skipped(why) => Some(cut(why, longest)),
@@ -190,6 +193,7 @@ mod tests {
             plugin: "p".to_owned(),
             hook: "after-exit",
             took: Duration::from_micros(1640),
+            memory: None,
             outcome: Outcome::Failed(text.to_owned()),
         };
         for (count, piece) in [(1, "x"), (1, "\u{1}"), (3, "漢"), (20, "\"")] {

@@ -55,6 +55,7 @@ pub const TICK: Duration = Duration::from_millis(10);
 /// Keeps one run of a hook within its memory, and remembers whether it wanted more.
 #[derive(Debug)]
 pub struct Limiter {
+    memory: u64,
     memory_left: u64,
     table_elements_left: usize,
     /// Whether memory was refused: then this is the likely cause of what fails next.
@@ -64,7 +65,12 @@ pub struct Limiter {
 impl Limiter {
     /// `memory` in bytes, for all linear memories together.
     pub fn new(memory: u64) -> Self {
-        Self { memory_left: memory, table_elements_left: TABLE_ELEMENTS, memory_refused: false }
+        Self { memory, memory_left: memory, table_elements_left: TABLE_ELEMENTS, memory_refused: false }
+    }
+
+    /// The memory that was given, in bytes. A linear memory never shrinks, so this is the most there was at once.
+    pub fn memory_given(&self) -> u64 {
+        self.memory - self.memory_left
     }
 }
 

@@ -127,6 +127,11 @@ impl State {
         self.limiter.memory_refused
     }
 
+    /// The memory that the guest had in this run, in bytes.
+    pub fn memory_given(&self) -> u64 {
+        self.limiter.memory_given()
+    }
+
     /// Logs what the guest wrote last, where it did not end its line.
     pub fn end_lines(&self) {
         self.streams.iter().for_each(LineStream::end);
