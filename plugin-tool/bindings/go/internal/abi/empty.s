@@ -1,0 +1,1 @@
+// With an assembly file in it, a package may declare functions without a body.

@@ -1,0 +1,4 @@
+//! Both hooks in one plugin.
+
+mod after_exit;
+mod before_start;
