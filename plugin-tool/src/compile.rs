@@ -1,14 +1,9 @@
 //! `compile`: from a component to what the wrapper loads without a compiler.
 
-use anyhow::{Context as _, Result, bail};
+use crate::{files, progress::telling};
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use std::{
-    fs::Permissions,
-    io::Write as _,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{path::PathBuf, time::Instant};
 use wrapper::plugin::compile_ahead_of_time;
 
 /// Compile a plugin ahead of time, in an image build
@@ -58,20 +53,11 @@ impl Compile {
             bail!("{} does not end in .cwasm, by which the wrapper knows a compiled plugin", self.output.display());
         }
         let started = Instant::now();
-        let compiled = compile_ahead_of_time(&self.input, self.target.triple())
+        let compiled = telling(&self.input, || compile_ahead_of_time(&self.input, self.target.triple()))
             .map_err(|error| anyhow::anyhow!("{} {error}", self.input.display()))?;
-        write(&self.output, &compiled).with_context(|| format!("cannot write {}", self.output.display()))?;
+        files::write(&self.output, &compiled)?;
         let (size, seconds) = (compiled.len(), started.elapsed().as_secs_f64());
         println!("{}: {size} bytes for {} in {seconds:.1} s", self.output.display(), self.target.triple());
         Ok(())
     }
-}
-
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().set_permissions(Permissions::from_mode(0o644))?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
