@@ -7,11 +7,11 @@ DIST := target/dist
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 .DEFAULT_GOAL := help
 
-.PHONY: help setup build bench debug demo test compare-init sandbox-table sidecars-table soak fuzz check clean
+.PHONY: help setup build bench debug demo test compare-init sandbox-table sidecars-table languages-table soak fuzz check clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
-		printf '  make %-13s %s\n' "$$name" "$$what"; done
+		printf '  make %-15s %s\n' "$$name" "$$what"; done
 
 setup: ## Install what a build lacks: a Rust compiler for WebAssembly
 	@scripts/setup wasm
@@ -43,7 +43,7 @@ demo: build ## End a real Envoy sidecar when `ls -l` is done
 	@scripts/demo
 
 test: build ## Install what is missing and run every test
-	@scripts/setup envoy collector test inits bench
+	@scripts/setup envoy collector test languages inits bench
 	@scripts/test
 	@scripts/bench --quick
 
@@ -57,6 +57,10 @@ sandbox-table: build ## Try hostile guests and servers and a failing world; writ
 
 sidecars-table: ## Write the table of docs/sidecars.md anew, from what the plugins do
 	@SIDECARS_PAGE=$(CURDIR)/docs/sidecars.md $(CARGO) test --profile fast --quiet --locked --package sidecars --test page
+
+languages-table: build ## Build the same plugin in each language and measure it; writes docs/languages.md
+	@scripts/setup languages
+	@scripts/languages-table
 
 soak: export SOAK_SECONDS ?= 600
 soak: build ## Random signals at random times, for SOAK_SECONDS (600)

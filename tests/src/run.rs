@@ -98,7 +98,7 @@ pub fn run_program<I: IntoIterator<Item: AsRef<OsStr>>>(program: impl AsRef<OsSt
             command.env_remove(name);
         }
     }
-    Run { command, input: Vec::new(), above: 0 }
+    Run { command, input: Vec::new(), above: 0, bound: BOUND }
 }
 
 /// A job without hooks, under a wrapper with these options that is process 1 of its own namespace or is not.
@@ -122,6 +122,7 @@ pub struct Run {
     command: Command,
     input: Vec<u8>,
     above: usize,
+    bound: Duration,
 }
 
 impl Run {
@@ -134,6 +135,13 @@ impl Run {
     #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    /// Lets it take longer than most, in seconds.
+    #[must_use]
+    pub fn bound(mut self, seconds: u64) -> Self {
+        self.bound = Duration::from_secs(seconds);
         self
     }
 
@@ -224,7 +232,7 @@ impl Run {
         }
         let stdout = collect(child.stdout.take());
         let stderr = collect(child.stderr.take());
-        let status = child.wait_timeout(BOUND).expect("it can be waited for").unwrap_or_else(|| {
+        let status = child.wait_timeout(self.bound).expect("it can be waited for").unwrap_or_else(|| {
             // SAFETY: no pointers; the group was made for this run.
             unsafe { libc::kill(-(child.id() as libc::pid_t), libc::SIGKILL) };
             child.wait().expect("it can be waited for")
@@ -233,7 +241,7 @@ impl Run {
         let took = ended - started;
         let ((stdout, _), (stderr, job_ended)) =
             (stdout.join().expect("it is read"), stderr.join().expect("it is read"));
-        assert!(took < BOUND, "still running after {BOUND:?}: {stderr}");
+        assert!(took < self.bound, "still running after {:?}: {stderr}", self.bound);
         let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
         let after_job = job_ended.map_or(Duration::ZERO, |job| ended - job);
         Outcome { code, stdout, stderr, took, after_job }
