@@ -3,7 +3,11 @@
 pub mod inspect;
 mod remedy;
 
-use crate::{files, own, progress::telling};
+use crate::{
+    files::{self, say},
+    own,
+    progress::telling,
+};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde_json::Value;
@@ -45,7 +49,7 @@ impl Check {
             facts["size-bytes"] = bytes.len().into();
             facts["contract"] = contract(&facts).into();
             facts["remedy"] = remedy.into();
-            println!("{facts}");
+            say!("{facts}\n");
         } else {
             self.tell(&facts, bytes.len(), remedy.as_deref());
         }
@@ -55,34 +59,34 @@ impl Check {
     fn tell(&self, facts: &Value, length: usize, remedy: Option<&str>) {
         let path = self.plugin.display();
         match facts["refused"].as_str() {
-            Some(why) => println!("{path}: refused: it {why}"),
+            Some(why) => say!("{path}: refused: it {why}\n"),
             None => {
                 let hooks: Vec<_> = facts["hooks"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
                 let contract = contract(facts).unwrap_or_else(|| "no interface".to_owned());
-                println!("{path}: runs {}; built for {contract}", hooks.join(" and "));
+                say!("{path}: runs {}; built for {contract}\n", hooks.join(" and "));
             }
         }
         if let Some(remedy) = remedy {
-            println!("  to mend it: {remedy}");
+            say!("  to mend it: {remedy}\n");
         }
         for import in facts["imports"].as_array().into_iter().flatten() {
             let text = |field| import[field].as_str().unwrap_or_default();
-            println!("  {:<16}  {}", text("treatment"), text("name"));
+            say!("  {:<16}  {}\n", text("treatment"), text("name"));
         }
         if facts["refused"].is_null() {
             let took = Duration::from_secs_f64(facts["compile-ms"].as_f64().unwrap_or_default() / 1e3);
             let number = |field: &str| facts[field].as_u64().unwrap_or_default();
-            println!("  {:<16}  {length} bytes", "size");
-            println!(
-                "  {:<16}  {}, with {:.0} MiB of memory",
+            say!("  {:<16}  {length} bytes\n", "size");
+            say!(
+                "  {:<16}  {}, with {:.0} MiB of memory\n",
                 "compiling",
                 millis(took),
                 mib(number("compile-memory-bytes"))
             );
-            println!("  {:<16}  begins with {}", "its memory", size(number("memory-bytes")));
+            say!("  {:<16}  begins with {}\n", "its memory", size(number("memory-bytes")));
             if took > Duration::from_secs(1) {
-                println!(
-                    "  a job that ends sooner waits for that: compile it in the image build (wrapper-plugin compile)"
+                say!(
+                    "  a job that ends sooner waits for that: compile it in the image build (wrapper-plugin compile)\n"
                 );
             }
         }

@@ -1,6 +1,9 @@
 //! `compile`: from a component to what the wrapper loads without a compiler.
 
-use crate::{files, progress::telling};
+use crate::{
+    files::{self, say},
+    progress::telling,
+};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use std::{path::PathBuf, time::Instant};
@@ -57,7 +60,7 @@ impl Compile {
             .map_err(|error| anyhow::anyhow!("{} {error}", self.input.display()))?;
         files::write(&self.output, &compiled)?;
         let (size, seconds) = (compiled.len(), started.elapsed().as_secs_f64());
-        println!("{}: {size} bytes for {} in {seconds:.1} s", self.output.display(), self.target.triple());
+        say!("{}: {size} bytes for {} in {seconds:.1} s\n", self.output.display(), self.target.triple());
         Ok(())
     }
 }

@@ -5,7 +5,7 @@
 
 mod data;
 
-use crate::files;
+use crate::files::{self, say};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ impl Component {
         let module = files::read(&self.input)?;
         let component = component(module).with_context(|| self.input.display().to_string())?;
         files::write(&self.output, &component)?;
-        println!("{}: {} bytes", self.output.display(), component.len());
+        say!("{}: {} bytes\n", self.output.display(), component.len());
         Ok(())
     }
 }

@@ -1,12 +1,15 @@
-//! Files, read and written whole, with errors that say which.
+//! Files, read and written whole, with errors that say which; and stdout.
 
 use anyhow::{Context as _, Result};
 use std::{
+    fmt,
     fs::{self, Permissions},
-    io::Write as _,
+    io::{Write as _, stdout},
     os::unix::fs::PermissionsExt as _,
     path::Path,
+    process::exit,
 };
+use wrapper::report::os_words;
 
 /// A file's contents.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
@@ -35,3 +38,19 @@ pub fn write_all(folder: &Path, files: &[(String, Vec<u8>)]) -> Result<()> {
     }
     Ok(())
 }
+
+/// Writes to stdout; where that cannot be, such as on a full disk, this is the end.
+pub fn print(text: fmt::Arguments<'_>) {
+    if let Err(error) = stdout().write_fmt(text) {
+        eprintln!("wrapper-plugin: error: cannot write to stdout: {}", os_words(&error));
+        exit(1);
+    }
+}
+
+/// The same as `print!`.
+macro_rules! say {
+    ($($text:tt)*) => {
+        $crate::files::print(format_args!($($text)*))
+    };
+}
+pub(crate) use say;

@@ -14,11 +14,8 @@ mod templates;
 use anyhow::Result;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use std::{
-    fmt,
-    io::{Write as _, stdout},
-    process::ExitCode,
-};
+use files::say;
+use std::{fmt, io::Write as _, process::ExitCode};
 use wrapper::process::Signals;
 
 /// For authors of plugins for the container entrypoint `wrapper`, and for image builds.
@@ -107,7 +104,9 @@ fn run(command: Command) -> Result<bool> {
         Command::Component(component) => component.run()?,
         Command::Bindings(bindings) => bindings.run()?,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "wrapper-plugin", &mut stdout());
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "wrapper-plugin", &mut text);
+            say!("{}", String::from_utf8(text)?);
         }
         Command::Man => manual()?,
         Command::Hooks(hooks) => hooks.run()?,
@@ -133,6 +132,6 @@ fn manual() -> Result<()> {
         page.render_description_section(&mut text)?;
         page.render_options_section(&mut text)?;
     }
-    stdout().write_all(&text)?;
+    say!("{}", String::from_utf8(text)?);
     Ok(())
 }

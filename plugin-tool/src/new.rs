@@ -1,6 +1,11 @@
 //! `new`: a project to begin with.
 
-use crate::{World, component::WIT, files, templates};
+use crate::{
+    World,
+    component::WIT,
+    files::{self, say},
+    templates,
+};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use std::{
@@ -75,12 +80,12 @@ impl New {
         rename(folder, path).with_context(cannot)?;
 
         let (folder, language) = (path.display(), template.name);
-        println!("Made {folder}, a plugin in {language}, which needs {}. Next:\n", template.needs);
-        println!("  cd {folder}");
-        println!("  make");
-        println!("  wrapper-plugin run {name}.wasm --serve 8080=200");
-        println!("  wrapper --plugin ./{name}.wasm -- true\n");
-        println!("{} is where to begin; README.md tells the rest.", template.source(name));
+        say!("Made {folder}, a plugin in {language}, which needs {}. Next:\n\n", template.needs);
+        say!("  cd {folder}\n");
+        say!("  make\n");
+        say!("  wrapper-plugin run {name}.wasm --serve 8080=200\n");
+        say!("  wrapper --plugin ./{name}.wasm -- true\n\n");
+        say!("{} is where to begin; README.md tells the rest.\n", template.source(name));
         Ok(())
     }
 }

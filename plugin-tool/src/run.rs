@@ -6,7 +6,7 @@ pub mod hooks;
 mod serve;
 mod status;
 
-use crate::own;
+use crate::{files::say, own};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde_json::Value;
@@ -118,7 +118,7 @@ impl Run {
             bail!("plugin {why}; `wrapper-plugin check {file}` may say more");
         }
         for sidecar in sidecars.iter().filter(|sidecar| sidecar.requests() == 0) {
-            println!("localhost:{}: nothing was asked", sidecar.port());
+            say!("localhost:{}: nothing was asked\n", sidecar.port());
         }
         let results = results["hooks"].as_array().cloned().unwrap_or_default();
         results.iter().for_each(tell);
@@ -135,5 +135,5 @@ fn tell(result: &Value) {
         (_, Some(why)) => printable(why),
         _ => format!("done in {}{}", millis(took), memory.unwrap_or_default()),
     };
-    println!("{} of {}: {outcome}", text("hook"), text("plugin"));
+    say!("{} of {}: {outcome}\n", text("hook"), text("plugin"));
 }

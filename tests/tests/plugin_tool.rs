@@ -300,3 +300,16 @@ fn what_bindings_write_is_what_the_project_needs() {
     assert!(header.contains("exports_before_start_run") && !header.contains("exports_after_exit_run"));
     tool_in(folder.path(), &["bindings", "rust", "-o", "/proc/no"]).exits(1).says("cannot make the folder /proc/no");
 }
+
+#[test]
+fn a_full_disk_is_said_in_a_sentence() {
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    own_network();
+    let plugin = fixture("c-hook.wasm");
+    for arguments in [&["check", &plugin][..], &["run", &plugin], &["man"], &["completions", "bash"]] {
+        let mut run = run_program(dist("wrapper-plugin"), arguments).with(|command| {
+            command.stdout(full());
+        });
+        run.outcome().exits(1).says("wrapper-plugin: error: cannot write to stdout: No space left on device\n");
+    }
+}

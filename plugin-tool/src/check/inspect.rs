@@ -1,6 +1,6 @@
 //! The side of `check` that looks into a plugin as the wrapper does, and compiles it, in a process that is no other's.
 
-use crate::own;
+use crate::{files::say, own};
 use anyhow::{Result, anyhow};
 use clap::Args;
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ impl Inspect {
         let mut facts: Value = serde_json::from_slice(&text)?;
         facts["compile-ms"] = json!(took.as_secs_f64() * 1e3);
         facts["compile-memory-bytes"] = json!(most_of_a_child());
-        println!("{facts}");
+        say!("{facts}\n");
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //! comes after. There is no job; its end is made up.
 
 use super::How;
-use crate::own;
+use crate::{files::say, own};
 use anyhow::{Result, anyhow};
 use clap::Args;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ impl Hooks {
             }
         }
         if let Some(why) = refused {
-            println!("{}", json!({ "refused": why }));
+            say!("{}\n", json!({ "refused": why }));
             return Ok(());
         }
         let took = began.elapsed();
@@ -65,7 +65,7 @@ impl Hooks {
         let success = matches!(status, ExitStatus::Exited(0));
         facts.status = Some(status);
         hooks::after_exit(&mut supervisor, &mut plugins, &facts, success, hook_timeout, None, &mut results);
-        println!("{}", json!({ "hooks": results.iter().map(told).collect::<Vec<_>>() }));
+        say!("{}\n", json!({ "hooks": results.iter().map(told).collect::<Vec<_>>() }));
         Ok(())
     }
 }

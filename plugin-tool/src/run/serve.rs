@@ -1,5 +1,6 @@
 //! A fake sidecar: it listens on a port of this host, shows what it is asked, and always gives the same answer.
 
+use crate::files::say;
 use anyhow::{Context as _, Result, bail};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{
@@ -118,7 +119,7 @@ impl Fake {
         }
         line(&mut text, '<', self.status.as_str());
         show(&mut text, '<', self.body.as_bytes());
-        print!("{text}");
+        say!("{text}");
         let mut response = Response::new(Full::new(Bytes::from(self.body.clone())));
         *response.status_mut() = self.status;
         response
