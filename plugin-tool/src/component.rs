@@ -16,7 +16,7 @@ use wasmparser::{Encoding, Parser, Payload};
 use wit_bindgen_core::wit_parser::Resolve;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
-/// The contract.
+/// The contract. It uses no other package, so that this file is all of it.
 pub const WIT: &str = include_str!("../../wit/hook.wit");
 
 /// Make a component of a core module, which is what most compilers leave

@@ -3,15 +3,13 @@
 //! `sdk.h` and `sdk.c` make the generated ones nicer to use. `libc.c` and the headers in `libc/` are as much of a C
 //! library as those need, so that a compiler for wasm32 is enough: no WASI SDK, no sysroot.
 
+use crate::component::WIT;
 use anyhow::{Context as _, Result};
 use wit_bindgen_c::component_type_object::linking_symbol;
 use wit_bindgen_core::{
     Files,
     wit_parser::{Resolve, WorldId},
 };
-
-/// The contract. It uses no other package, so that this file is all of it.
-const CONTRACT: &str = include_str!("../../../wit/hook.wit");
 
 /// Our files: path in the output folder, contents.
 const OURS: [(&str, &str); 5] = [
@@ -32,7 +30,7 @@ const STEM: &str = "hook";
 /// Where the contract has no such world.
 pub fn generate(world: &str) -> Result<Vec<(String, Vec<u8>)>> {
     let mut resolve = Resolve::default();
-    let package = resolve.push_str("hook.wit", CONTRACT).context("the contract")?;
+    let package = resolve.push_str("hook.wit", WIT).context("the contract")?;
     let world = resolve.select_world(&[package], Some(world))?;
     let mut generator = wit_bindgen_c::Opts {
         rename: short_names(&resolve, world),
