@@ -34,8 +34,12 @@ impl Check {
         let bytes = files::read(&self.plugin)?;
         // By its path, as a name without a slash might be a built-in's; a comma would begin the keys of a plugin.
         let path = std::path::absolute(&self.plugin)?;
-        let spec = path.to_str().filter(|path| !path.contains(','));
-        let spec = spec.with_context(|| format!("{} has a comma in its path, or is not UTF-8", path.display()))?;
+        if path.as_os_str().as_encoded_bytes().contains(&b',') {
+            bail!("{} has a comma in its path, which no plugin can have; rename it", path.display());
+        }
+        let spec = path.to_str();
+        let spec =
+            spec.with_context(|| format!("{} is not UTF-8, as a plugin's path must be; rename it", path.display()))?;
         let mut inspect = own::command("inspect", [spec])?;
         let output = telling(&self.plugin, || inspect.stderr(Stdio::inherit()).output())?;
         if !output.status.success() {

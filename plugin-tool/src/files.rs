@@ -1,19 +1,27 @@
 //! Files, read and written whole, with errors that say which; and stdout.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow, bail};
 use std::{
     fmt,
     fs::{self, Permissions},
-    io::{Write as _, stdout},
+    io::{self, Write as _, stdout},
     os::unix::fs::PermissionsExt as _,
     path::Path,
     process::exit,
 };
-use wrapper::report::os_words;
+use wrapper::{report::os_words, sandbox::limits::PLUGIN_FILE};
 
-/// A file's contents.
+/// The contents of a file that is no larger than a plugin may be. A pipe or a device is none: it might never end.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+    let cannot = || format!("cannot read {}", path.display());
+    let data = fs::metadata(path).with_context(cannot)?;
+    if !data.is_file() {
+        bail!("{}: it is not a regular file", cannot());
+    }
+    if data.len() > PLUGIN_FILE {
+        bail!("{}: it has more than {} MiB", cannot(), PLUGIN_FILE >> 20);
+    }
+    fs::read(path).with_context(cannot)
 }
 
 /// Writes a file whole or not at all.
@@ -25,7 +33,8 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         file.as_file().set_permissions(Permissions::from_mode(0o644))?;
         file.persist(path).map_err(|error| error.error)
     };
-    write().map(drop).with_context(|| format!("cannot write {}", path.display()))
+    // Not in the library's words, which name a file that the user does not know of.
+    write().map(drop).map_err(|error: io::Error| anyhow!("cannot write {}: {}", path.display(), os_words(&error)))
 }
 
 /// Writes files below a folder, which is made where it is missing.

@@ -81,13 +81,21 @@ impl New {
 
         let (folder, language) = (path.display(), template.name);
         say!("Made {folder}, a plugin in {language}, which needs {}. Next:\n\n", template.needs);
-        say!("  cd {folder}\n");
+        say!("  cd {}\n", quoted(&folder.to_string()));
         say!("  make\n");
         say!("  wrapper-plugin run {name}.wasm --serve 8080=200\n");
         say!("  wrapper --plugin ./{name}.wasm -- true\n\n");
         say!("{} is where to begin; README.md tells the rest.\n", template.source(name));
         Ok(())
     }
+}
+
+/// As a shell has to be given it.
+fn quoted(path: &str) -> String {
+    if path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte)) {
+        return path.to_owned();
+    }
+    format!("'{}'", path.replace('\'', r"'\''"))
 }
 
 fn rename(folder: tempfile::TempDir, path: &std::path::Path) -> io::Result<()> {

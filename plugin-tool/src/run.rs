@@ -115,7 +115,7 @@ impl Run {
         };
         if let Some(why) = results["refused"].as_str() {
             let file = self.how.plugin.split(',').next().unwrap_or_default();
-            bail!("plugin {why}; `wrapper-plugin check {file}` may say more");
+            bail!("{why}; `wrapper-plugin check {file}` may say more");
         }
         for sidecar in sidecars.iter().filter(|sidecar| sidecar.requests() == 0) {
             say!("localhost:{}: nothing was asked\n", sidecar.port());

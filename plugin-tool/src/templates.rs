@@ -60,7 +60,7 @@ const C: Template = Template {
 const GO: Template = Template {
     name: "Go",
     needs: "Go 1.24 or newer",
-    reserved: &["main"],
+    reserved: &["main", "vendor"],
     common: example!("go", "go.mod", "main.go", "Makefile", "README.md", ".gitignore"),
     source: "notify.go",
     place: ("", "go"),

@@ -42,6 +42,9 @@ fn new_overwrites_nothing_and_leaves_nothing_half_made() {
     let made = fs::read_dir(folder.path().join("tell-me")).unwrap().count();
     new("tell-me", "rust").exits(1).says("tell-me is there already, and nothing is overwritten");
     assert_eq!(fs::read_dir(folder.path().join("tell-me")).unwrap().count(), made);
+    let quoted = new("it's here/tell-me", "c");
+    assert!(quoted.exits(0).stdout.contains("\n  cd 'it'\\''s here/tell-me'\n"), "{quoted:?}");
+    fs::remove_dir_all(folder.path().join("it's here")).unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
     new("file", "c").exits(1).says("file is there already");
     new("file/below", "c").exits(1).says("cannot make the folder file/below: ");
@@ -52,6 +55,7 @@ fn new_overwrites_nothing_and_leaves_nothing_half_made() {
         ("..", "c", "'..' is not a plugin's name"),
         ("json", "python", "a plugin in Python cannot be called json"),
         ("serde", "rust", "a plugin in Rust cannot be called serde"),
+        ("vendor", "go", "a plugin in Go cannot be called vendor"),
         ("main", "go", "a plugin in Go cannot be called main"),
     ] {
         new(name, language).exits(1).says(says);
@@ -144,7 +148,12 @@ fn check_says_how_to_mend_what_is_no_plugin() {
     fs::write(&text, "(component)").unwrap();
     assert!(tool(&["check", text.to_str().unwrap()]).exits(1).stdout.contains("this is WebAssembly as text"));
     tool(&["check", "/nonexistent.wasm"]).exits(1).says("cannot read /nonexistent.wasm: No such file");
-    tool(&["check", "/tmp"]).exits(1).says("cannot read /tmp: ");
+    for command in [&["check", "/dev/zero"][..], &["component", "/dev/zero", "-o", "/tmp/none.wasm"]] {
+        tool(command).exits(1).says("cannot read /dev/zero: it is not a regular file\n");
+    }
+    tool(&["check", "a,b.wasm"]).exits(1).says("cannot read a,b.wasm: ");
+    let comma = file(&folder, "a,b.wasm", "(component)");
+    tool(&["check", &comma]).exits(1).says("a,b.wasm has a comma in its path, which no plugin can have; rename it");
 }
 
 #[test]
@@ -244,7 +253,9 @@ fn run_says_what_is_wrong_with_what_it_is_given() {
         tool(&[&["run", &hook], arguments].concat()).exits(2).says(says);
     }
     tool(&["run", "no-such"]).exits(2).says("'no-such' is neither a built-in plugin");
-    tool(&["run", "./no-such.wasm"]).exits(1).says("plugin ./no-such.wasm cannot be read: No such file or directory");
+    tool(&["run", "./no-such.wasm"])
+        .exits(1)
+        .says("error: plugin ./no-such.wasm cannot be read: No such file or directory");
     tool(&["run", "istio-quit", "--serve", "15020=200"]).exits(0).says("localhost:15020 answered 200");
 }
 
@@ -295,6 +306,8 @@ fn what_bindings_write_is_what_the_project_needs() {
     tool_in(folder.path(), &["bindings", "go", "-o", "inner/hook"]).exits(0);
     let text = fs::read_to_string(folder.path().join("inner/hook/hookhttp/hookhttp.go")).unwrap();
     assert!(text.contains("\"example.com/x/inner/hook\"") && !text.contains("notify"), "{text}");
+    let nowhere = tool_in(folder.path(), &["compile", &fixture("c-hook.wasm"), "-o", "no/x.cwasm"]);
+    nowhere.exits(1).says("error: cannot write no/x.cwasm: No such file or directory\n");
     tool_in(folder.path(), &["bindings", "c", "--world", "gate", "-o", "c"]).exits(0);
     let header = fs::read_to_string(folder.path().join("c/hook.h")).unwrap();
     assert!(header.contains("exports_before_start_run") && !header.contains("exports_after_exit_run"));

@@ -36,7 +36,7 @@ impl Hooks {
         // With a job it would be compiled beside that.
         for plugin in plugins.iter_mut().filter(|plugin| !plugin.is_compiled()) {
             if let Err(error) = plugin.compile(&mut supervisor, Moment::Loading, start_by) {
-                refused = Some(format!("{} {}", plugin.name, plugin::explain(error)));
+                refused = Some(format!("plugin {} {}", plugin.name, plugin::explain(error)));
             }
         }
         if let Some(why) = refused {

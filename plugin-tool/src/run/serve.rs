@@ -118,7 +118,10 @@ impl Fake {
             show(&mut text, '>', &body);
         }
         line(&mut text, '<', self.status.as_str());
-        show(&mut text, '<', self.body.as_bytes());
+        // Of these HTTP has no body, whatever was asked for.
+        if !matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+            show(&mut text, '<', self.body.as_bytes());
+        }
         say!("{text}");
         let mut response = Response::new(Full::new(Bytes::from(self.body.clone())));
         *response.status_mut() = self.status;
