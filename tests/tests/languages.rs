@@ -10,6 +10,7 @@ use std::{
     io::{Write as _, stderr},
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 use wrapper_tests::{Answer, Outcome, Run, Server, dist, own_network, run, run_program};
 
@@ -167,7 +168,12 @@ fn compiled(folder: &Path, name: &str, is_large: bool) -> String {
         return component.to_str().unwrap().to_owned();
     }
     let compile = format!("wrapper-plugin compile {name}.wasm -o {name}.cwasm");
-    typed(folder, &compile).bound(300).outcome().exits(0);
+    let outcome = typed(folder, &compile).bound(300).outcome();
+    outcome.exits(0);
+    // The part of a run that takes long says that it goes on.
+    if outcome.took > Duration::from_secs(4) {
+        outcome.says(&format!("wrapper-plugin: compiling {name}.wasm ("));
+    }
     component.with_extension("cwasm").to_str().unwrap().to_owned()
 }
 
@@ -293,6 +299,40 @@ fn c_is_begun_built_and_run_as_the_tool_says() {
 #[test]
 fn go_is_begun_built_and_run_as_the_tool_says() {
     keeps_its_promises(GO);
+}
+
+#[test]
+fn in_go_the_standard_log_and_http_client_work() {
+    if !GO.is_here() {
+        return;
+    }
+    own_network();
+    let folder = tempfile::tempdir().unwrap();
+    typed(folder.path(), "wrapper-plugin new tell-me --lang go").outcome().exits(0);
+    let project = folder.path().join("tell-me");
+    let source = r#"package main
+import (
+	"log"
+	"net/http"
+	"strings"
+	"example.com/tell-me/hook"
+	"example.com/tell-me/hook/afterexit"
+	_ "example.com/tell-me/hook/hookhttp"
+	_ "example.com/tell-me/hook/hooklog"
+)
+func init() { afterexit.Run(func(hook.ExitStatus) error {
+	response, err := http.Post("http://localhost:8080/x", "text/plain", strings.NewReader("hello"))
+	if err != nil { return err }
+	log.Printf("it answered %s", response.Status)
+	return nil
+}) }
+"#;
+    fs::write(project.join(GO.source), source).unwrap();
+    typed(&project, "make").bound(300).outcome().exits(0);
+    let server = Server::start(8080, Answer::ok());
+    let plugin = compiled(&project, "tell-me", true);
+    run(["--plugin", &plugin, "true"]).outcome().exits(0).says("tell-me: it answered 200").says("tell-me: done in ");
+    assert_eq!(server.requests()[0].body, "hello");
 }
 
 #[test]

@@ -43,6 +43,7 @@ fn it_tells_of_the_job_and_of_each_hook() {
         (&echo["plugin"], &echo["hook"], &echo["result"], &echo["message"]),
         (&json!("echo"), &json!("after-exit"), &json!("done"), &Value::Null)
     );
+    assert!(echo["memory-bytes"].as_u64().unwrap() >= 1 << 16 && hostile["memory-bytes"].is_null(), "{account}");
     assert_eq!((&hostile["plugin"], &hostile["result"]), (&json!("hostile"), &json!("failed")));
     assert_eq!(hostile["message"], "stopped at its deadline; timeout= grants more");
     assert!(hostile["duration-ms"].as_f64().unwrap() >= 290., "{account}");

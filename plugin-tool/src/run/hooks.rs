@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use wrapper::{
     hooks,
     plugin::{self, PluginSpec},
-    process::{self, Behaviour, Moment, Signals, Supervisor},
+    process::{Behaviour, Moment, Signals, Supervisor},
     report::{self, HookResult, LogFormat, Outcome, millis},
     sandbox::{JobFacts, Started, bindings::wrapper::hook::types::ExitStatus},
 };
@@ -51,11 +51,7 @@ impl Hooks {
         let mut facts = JobFacts { name: job, started: None, status: None, ran: None };
         let mut results = Vec::new();
         let gate = hooks::before_start(&mut supervisor, &mut plugins, &facts, start_by, &mut results);
-        let status = match gate {
-            Ok(()) => status.0,
-            Err(not_started @ process::ExitStatus::NotStarted { .. }) => hooks::exit_status(&not_started),
-            Err(other) => hooks::exit_status(&other),
-        };
+        let status = gate.map_or_else(|not_started| hooks::exit_status(&not_started), |()| status.0);
         if !matches!(status, ExitStatus::NotStarted(_)) {
             let ago = |now: Instant| now.checked_sub(duration).unwrap_or(now);
             let at = SystemTime::now().checked_sub(duration).unwrap_or(SystemTime::UNIX_EPOCH);
