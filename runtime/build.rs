@@ -12,7 +12,7 @@ use wrapper_guest_build::{Hook, Profile, build_built_ins, sources, target_dir};
 
 fn main() -> Result<(), Box<dyn Error>> {
     for source in sources() {
-        println!("cargo::rerun-if-changed={}", source.display());
+        println!("cargo::rerun-if-changed={source}");
     }
     println!("cargo::rerun-if-changed=src/sandbox/engine.rs");
     // The profile that plugins are built with.
@@ -28,7 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let build = format!("wrapper {} with wasmtime {}", env!("CARGO_PKG_VERSION"), wasmtime_version()?);
     println!("cargo::rustc-env=WRAPPER_BUILD={build}");
-    let engine = Engine::new(&engine::config(engine::Code::Pulley.target(), &build)?)?;
+    let pulley = engine::pulley(env::var("CARGO_CFG_TARGET_ENDIAN")? == "big");
+    let engine = Engine::new(&engine::config(Some(pulley), &build)?)?;
     // A static for each component, which several names may share.
     let mut statics = BTreeMap::new();
     let mut text = String::new();
@@ -74,9 +75,8 @@ fn without_symbols(elf: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
 
 /// The engine's version, as the lock file has it.
 fn wasmtime_version() -> Result<String, Box<dyn Error>> {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock");
-    println!("cargo::rerun-if-changed={file}");
-    let lock = fs::read_to_string(file)?;
+    println!("cargo::rerun-if-changed=../Cargo.lock");
+    let lock = fs::read_to_string("../Cargo.lock")?;
     let entry = lock.split_once("name = \"wasmtime\"\nversion = \"").ok_or("wasmtime is not in Cargo.lock")?.1;
     Ok(entry.split('"').next().unwrap_or_default().to_owned())
 }

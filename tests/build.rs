@@ -5,7 +5,7 @@ use wrapper_guest_build::{Profile, build, sources, target_dir};
 
 fn main() {
     for source in sources() {
-        println!("cargo::rerun-if-changed={}", source.display());
+        println!("cargo::rerun-if-changed={source}");
     }
     let out_dir = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it"));
     let target = env::var("TARGET").expect("cargo sets it");

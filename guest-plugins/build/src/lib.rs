@@ -6,7 +6,6 @@
 
 mod hooks;
 #[expect(dead_code, reason = "the page in the docs says more of a sidecar than the build needs")]
-#[path = "../../sidecars/src/table.rs"]
 mod table;
 mod toolchain;
 
@@ -14,7 +13,7 @@ pub use hooks::Hook;
 pub use toolchain::{Toolchain, ToolchainError};
 
 use std::{
-    fs, io,
+    env, fs, io,
     path::{Path, PathBuf},
 };
 
@@ -77,9 +76,10 @@ pub struct BuiltIn {
     pub file: PathBuf,
 }
 
-/// Folders whose contents decide what the plugins are: for a build script's `rerun-if-changed`.
-pub fn sources() -> [PathBuf; 2] {
-    [workspace().join("guest-plugins"), workspace().join("wit")]
+/// Folders whose contents decide what the plugins are, from a package's folder: for a build script's `rerun-if-changed`. What
+/// was built in one place is then fresh in another, such as an image.
+pub fn sources() -> [&'static str; 2] {
+    ["../guest-plugins", "../wit"]
 }
 
 /// Builds the packages `names` of this workspace, below `target_dir`, and returns the components' files in that order.
@@ -150,6 +150,9 @@ fn componentize(module: &Path, hook: Option<Hook>, component: &Path) -> Result<(
     fs::write(component, encoded).map_err(at(component))
 }
 
-fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("this crate lies two folders below the workspace")
+/// Where it is now, which need not be where this was compiled.
+fn workspace() -> PathBuf {
+    let package = env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    let is_workspace = |folder: &&Path| folder.join("Cargo.lock").exists();
+    package.ancestors().find(is_workspace).expect("packages lie below their workspace").to_owned()
 }

@@ -4,6 +4,9 @@
 //! |---|---|
 //! | rustup's standard library for `wasm32-unknown-unknown` | plain `cargo build` |
 //! | Debian's `rustc-web`, `cargo-web`, `rust-web-src`, `lld-19` | builds the standard library from its source first |
+//!
+//! The `rustc` of the PATH comes before the one that runs this build: they differ where another compiler is needed for
+//! another CPU, and the plugins are to be the same bytes for all of them.
 
 use std::{
     env,
@@ -17,8 +20,11 @@ pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 /// A compiler for `wasm32-unknown-unknown`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Toolchain {
-    /// The compiler that runs this build has the target's standard library.
-    Installed,
+    /// A compiler has the target's standard library.
+    Installed {
+        /// The cargo that belongs to it.
+        cargo: PathBuf,
+    },
     /// Debian's compiler, its library's source and this linker.
     DebianSource {
         /// LLVM's linker for WebAssembly.
@@ -38,11 +44,13 @@ pub struct ToolchainError;
 impl Toolchain {
     /// Looks for a compiler, the usual one first.
     pub fn find() -> Result<Self, ToolchainError> {
-        let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        if print(Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]))
-            .is_some_and(|dir| dir.is_dir())
-        {
-            return Ok(Self::Installed);
+        let own = env::var_os("RUSTC").zip(env::var_os("CARGO"));
+        for (rustc, cargo) in [Some(("rustc".into(), "cargo".into())), own].into_iter().flatten() {
+            if print(Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]))
+                .is_some_and(|dir| dir.is_dir())
+            {
+                return Ok(Self::Installed { cargo: cargo.into() });
+            }
         }
         let source = print(Command::new("/usr/bin/rustc").args(["--print", "sysroot"]))
             .is_some_and(|sysroot| sysroot.join("lib/rustlib/src/rust/library/std/Cargo.toml").exists());
@@ -57,7 +65,7 @@ impl Toolchain {
     /// `cargo build`, told to compile for [`TARGET`], and shielded from what an outer cargo sets for the host's build.
     pub(crate) fn cargo_build(&self) -> Command {
         let mut cargo = match self {
-            Self::Installed => Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into())),
+            Self::Installed { cargo } => Command::new(cargo),
             Self::DebianSource { .. } => Command::new("/usr/bin/cargo"),
         };
         for (name, _) in env::vars_os() {

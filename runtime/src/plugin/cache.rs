@@ -5,10 +5,7 @@
 //! alone, which costs no more than compiling anew; the debug log says so.
 
 use super::{LoadError, Sha256, spec::PluginSpec};
-use crate::{
-    report::os_words,
-    sandbox::{BUILD, Code},
-};
+use crate::{report::os_words, sandbox::BUILD};
 use rustix::{
     fd::OwnedFd,
     fs::{
@@ -159,10 +156,8 @@ fn seal_of(compiled: &[u8], source: Sha256) -> [u8; SEAL] {
 /// All that the compiled code depends on.
 fn name(spec: &PluginSpec, digest: Sha256) -> String {
     let build = BUILD.replace(' ', "-");
-    match spec.code {
-        Code::Pulley => format!("{digest}-{build}-pulley64.cwasm"),
-        Code::Native => format!("{digest}-{build}-{ARCH}.cwasm"),
-    }
+    let target = spec.code.target().unwrap_or(ARCH);
+    format!("{digest}-{build}-{target}.cwasm")
 }
 
 fn part(name: &str) -> String {

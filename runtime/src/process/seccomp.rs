@@ -16,10 +16,17 @@ pub struct Rules {
     pub only: Vec<(libc::c_long, u32, Vec<u32>)>,
 }
 
-#[cfg(target_arch = "x86_64")]
-const ARCH: u32 = 0xc000_003e;
-#[cfg(target_arch = "aarch64")]
-const ARCH: u32 = 0xc000_00b7;
+/// What the kernel calls this CPU's system calls (linux/audit.h). None on s390x: there mmap(2) has its arguments in memory, and
+/// socket(2) is one of many behind socketcall(2), so that a filter cannot see what they are asked.
+const ARCH: Option<u32> = if cfg!(target_arch = "x86_64") {
+    Some(0xc000_003e)
+} else if cfg!(target_arch = "aarch64") {
+    Some(0xc000_00b7)
+} else if cfg!(target_arch = "riscv64") {
+    Some(0xc000_00f3)
+} else {
+    None
+};
 
 /// Words in the table of bits: 512 calls. Higher numbers, such as those of x86-64's x32, are refused.
 const WORDS: usize = 16;
@@ -56,7 +63,7 @@ fn argument(index: u32) -> u32 {
 impl Rules {
     /// Holds this thread, and what it starts, to them from now on. Needs `PR_SET_NO_NEW_PRIVS`.
     pub fn apply(&self) -> io::Result<()> {
-        let mut program = self.program();
+        let mut program = self.program(ARCH.ok_or(io::ErrorKind::Unsupported)?);
         let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
         // SAFETY: the pointers are to a live filter; the kernel copies it.
         match unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const filter) } {
@@ -65,7 +72,7 @@ impl Rules {
         }
     }
 
-    fn program(&self) -> Vec<libc::sock_filter> {
+    fn program(&self, arch: u32) -> Vec<libc::sock_filter> {
         let mut words = [0_u32; WORDS];
         for &call in self.allowed {
             words[call as usize / 32] |= 1 << (call % 32);
@@ -73,7 +80,7 @@ impl Rules {
         // The architecture, which says what the numbers mean; then the number.
         let mut program = vec![
             step(LOAD, 4),
-            jump(EQUALS, ARCH, 1, 0),
+            jump(EQUALS, arch, 1, 0),
             step(RETURN, libc::SECCOMP_RET_KILL_PROCESS),
             step(LOAD, 0),
             jump(AT_LEAST, WORDS as u32 * 32, 0, 1),
@@ -157,7 +164,8 @@ mod tests {
             without: vec![(libc::SYS_mmap, 2, 4)],
             only: vec![(libc::SYS_socket, 0, vec![2, 10]), (libc::SYS_tgkill, 0, vec![77])],
         };
-        let program = rules.program();
+        let arch = ARCH.unwrap_or_default();
+        let program = rules.program(arch);
         for call in 0..1_000 {
             let number = call as libc::c_long;
             let expected = match number {
@@ -165,15 +173,15 @@ mod tests {
                 libc::SYS_mmap => ALLOW,
                 _ => REFUSE,
             };
-            assert_eq!(run(&program, ARCH, call, &[]), expected, "{call}");
-            assert_eq!(run(&program, ARCH ^ 1, call, &[]), libc::SECCOMP_RET_KILL_PROCESS, "{call}");
+            assert_eq!(run(&program, arch, call, &[]), expected, "{call}");
+            assert_eq!(run(&program, arch ^ 1, call, &[]), libc::SECCOMP_RET_KILL_PROCESS, "{call}");
         }
-        let call = |number: libc::c_long, arguments: &[u32]| run(&program, ARCH, number as u32, arguments) == ALLOW;
+        let call = |number: libc::c_long, arguments: &[u32]| run(&program, arch, number as u32, arguments) == ALLOW;
         assert!(call(libc::SYS_mmap, &[0, 0, 3]) && !call(libc::SYS_mmap, &[0, 0, 7]));
         assert!(call(libc::SYS_socket, &[2]) && call(libc::SYS_socket, &[10]));
         assert!(!call(libc::SYS_socket, &[1]) && !call(libc::SYS_socket, &[16]));
         assert!(call(libc::SYS_tgkill, &[77]) && !call(libc::SYS_tgkill, &[1]));
-        assert_eq!(run(&program, ARCH, 0x4000_0000, &[]), REFUSE);
+        assert_eq!(run(&program, arch, 0x4000_0000, &[]), REFUSE);
         assert!(program.len() < 100, "{}", program.len());
     }
 }

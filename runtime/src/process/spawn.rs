@@ -112,20 +112,23 @@ extern "C" fn execute(child: *mut libc::c_void) -> libc::c_int {
             libc::execvp(child.words[0], child.words.as_ptr());
             child.failure = Some(io::Error::last_os_error());
         }
-        libc::_exit(code::NOT_EXECUTABLE.into())
+        // The parent reads the failure. An emulator such as qemu-user makes a copy of the memory for the child, of which the
+        // parent sees nothing: there the code alone tells.
+        libc::_exit(child.failure.as_ref().map_or(code::NOT_EXECUTABLE, code_of).into())
     }
 }
 
 fn not_started(name: &str, error: &io::Error) -> ExitStatus {
-    ExitStatus::NotStarted {
-        why: format!("{name}: {}", os_words(error)),
-        code: match error.kind() {
-            io::ErrorKind::NotFound => code::NOT_FOUND,
-            // No process, no memory, no descriptor: nothing is wrong with the command.
-            io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => code::REFUSED,
-            _ if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => code::REFUSED,
-            _ => code::NOT_EXECUTABLE,
-        },
+    ExitStatus::NotStarted { why: format!("{name}: {}", os_words(error)), code: code_of(error) }
+}
+
+fn code_of(error: &io::Error) -> u8 {
+    match error.kind() {
+        io::ErrorKind::NotFound => code::NOT_FOUND,
+        // No process, no memory, no descriptor: nothing is wrong with the command.
+        io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => code::REFUSED,
+        _ if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => code::REFUSED,
+        _ => code::NOT_EXECUTABLE,
     }
 }
 

@@ -21,13 +21,13 @@ const WASM_STACK: usize = 256 << 10;
 /// The stack that a guest and the host's functions it calls share, in bytes. Must exceed [`WASM_STACK`].
 const ASYNC_STACK: usize = 512 << 10;
 
-/// From wasmtime-environ's `obj` module.
+/// From wasmtime-environ's `obj` module. The flags are a number, whose low byte comes first or last.
 const EF_WASMTIME_PULLEY64: u8 = 1 << 3;
 
 impl Code {
     /// What compiled bytes are: wasmtime marks Pulley's in the flags of their ELF header (elf(5), `e_flags`).
     pub fn of(compiled: &[u8]) -> Self {
-        match compiled.get(48) {
+        match compiled.get(if cfg!(target_endian = "big") { 51 } else { 48 }) {
             Some(flags) if flags & EF_WASMTIME_PULLEY64 != 0 => Self::Pulley,
             _ => Self::Native,
         }
@@ -36,10 +36,15 @@ impl Code {
     /// The target to compile for; none means this very CPU.
     pub fn target(self) -> Option<&'static str> {
         match self {
-            Self::Pulley => Some("pulley64"),
+            Self::Pulley => Some(pulley(cfg!(target_endian = "big"))),
             Self::Native => None,
         }
     }
+}
+
+/// Bytecode is of two kinds: for CPUs whose numbers begin with the low byte, which is nearly all, and for the others.
+pub fn pulley(big_endian: bool) -> &'static str {
+    if big_endian { "pulley64be" } else { "pulley64" }
 }
 
 /// What an engine needs that compiles for a target or runs what was compiled. `build` is what compiled bytes are marked with:
@@ -71,6 +76,6 @@ pub fn config(target: Option<&str>, build: &str) -> Result<Config> {
         .generate_address_map(false)
         // A page-aligned image of the memory, to be mapped rather than copied, is larger than what a small guest begins
         // with; machine code is for those that are not small.
-        .memory_init_cow(target != Some("pulley64"));
+        .memory_init_cow(!target.is_some_and(|target| target.starts_with("pulley")));
     Ok(config)
 }
