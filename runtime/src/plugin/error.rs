@@ -55,6 +55,11 @@ pub enum LoadError {
     /// A .cwasm for another wrapper or another CPU.
     #[error("was not compiled for {BUILD} on this CPU ({0}); compile it again: {COMPILE}")]
     OtherBuild(String),
+    /// Machine code on a file system that does not let it run.
+    #[error(
+        "is machine code in a place that is mounted noexec; put it elsewhere, or compile it to bytecode: {COMPILE}"
+    )]
+    NoExec,
     /// This build takes compiled plugins only.
     #[error("cannot be compiled, as this wrapper is the slim one; compile it beforehand: {COMPILE}")]
     NoCompiler,

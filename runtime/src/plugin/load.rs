@@ -9,6 +9,7 @@ use crate::{
 use sha2::Digest as _;
 use std::{
     fs::File,
+    io,
     os::{fd::AsRawFd as _, unix::fs::FileExt as _},
     path::{Path, PathBuf},
 };
@@ -173,7 +174,20 @@ pub fn map(file: &File) -> Result<Unchecked, LoadError> {
     let sandbox = Sandbox::new(Code::of(&header)).map_err(|error| LoadError::Engine(one_line(&error)))?;
     // SAFETY: as with `load`.
     let component = unsafe { sandbox.load_file(&path_of(file)) };
-    Ok(Unchecked { component: component.map_err(|error| LoadError::OtherBuild(one_line(&error)))?, sandbox })
+    Ok(Unchecked { component: component.map_err(|error| not_loaded(&error))?, sandbox })
+}
+
+/// Why compiled code does not load. What it was compiled for is looked at before any of it becomes executable.
+fn not_loaded(error: &wasmtime::Error) -> LoadError {
+    let denied = |error: &io::Error| matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM));
+    let errno = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<rustix::io::Errno>().map(|&errno| io::Error::from(errno))
+    };
+    if error.chain().any(|cause| cause.downcast_ref().is_some_and(denied) || errno(cause).as_ref().is_some_and(denied))
+    {
+        return LoadError::NoExec;
+    }
+    LoadError::OtherBuild(one_line(error))
 }
 
 /// A path to a file that is open, wherever it has been moved to.
@@ -187,7 +201,7 @@ pub fn load(compiled: &Compiled) -> Result<Unchecked, LoadError> {
     // SAFETY: the bytes are the compiler's. Who puts a .cwasm into the image vouches for it, as for every other program
     // there; it is marked with the build that made it, and another's is refused.
     let component = unsafe { sandbox.load(&compiled.bytes) };
-    Ok(Unchecked { component: component.map_err(|error| LoadError::OtherBuild(one_line(&error)))?, sandbox })
+    Ok(Unchecked { component: component.map_err(|error| not_loaded(&error))?, sandbox })
 }
 
 /// A built-in, which the build has compiled.
