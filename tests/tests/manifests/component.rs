@@ -1,0 +1,138 @@
+//! The Kustomize component: what it adds to Jobs of all kinds, and nothing else.
+
+use crate::{IMAGES, are_tools_here, examples, head, judged, own, read};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+use wrapper_tests::{Outcome, run_program, tool};
+
+/// What `kubectl kustomize` makes of the example.
+pub fn rendered_example(folder: &Path) -> PathBuf {
+    let output = folder.join("example.yaml");
+    fs::write(&output, &build(&examples().join("kustomize/example")).exits(0).stdout).unwrap();
+    output
+}
+
+/// Renders a kustomization of these Jobs and the component, twice, with more in it.
+fn rendered(folder: &Path, jobs: &Path, more: &str) -> Outcome {
+    let component = folder.join("component");
+    fs::create_dir_all(&component).unwrap();
+    fs::copy(jobs, folder.join("jobs.yaml")).unwrap();
+    for file in ["kustomization.yaml", "mount.yaml"] {
+        fs::copy(examples().join("kustomize/component").join(file), component.join(file)).unwrap();
+    }
+    let kustomization = format!("resources: [jobs.yaml]\ncomponents: [component]\n{more}\n");
+    fs::write(folder.join("kustomization.yaml"), kustomization).unwrap();
+    let (first, second) = (build(folder), build(folder));
+    assert_eq!(first.stdout, second.stdout);
+    first
+}
+
+fn build(folder: &Path) -> Outcome {
+    run_program(tool("manifests/kustomize"), [Path::new("build"), folder]).outcome()
+}
+
+/// The pod of a Job or of a CronJob.
+fn pod(object: &mut Value) -> Option<&mut Value> {
+    match object["kind"].as_str()? {
+        "Job" => object.pointer_mut("/spec/template/spec"),
+        "CronJob" => object.pointer_mut("/spec/jobTemplate/spec/template/spec"),
+        _ => None,
+    }
+}
+
+/// Takes the one element of this name out of a list, and the list itself where nothing is left of it.
+fn take(holder: &mut Value, list: &str, name: &str) -> Value {
+    let elements = holder[list].as_array_mut().unwrap();
+    let at = elements.iter().position(|element| element["name"] == name).unwrap();
+    let taken = elements.remove(at);
+    if elements.is_empty() {
+        holder.as_object_mut().unwrap().remove(list);
+    }
+    taken
+}
+
+#[test]
+fn without_what_the_component_adds_the_job_is_what_it_was() {
+    if !are_tools_here() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (file, count) in [("bare.yaml", 1), ("full.yaml", 3), ("cronjob.yaml", 1)] {
+        let outcome = rendered(folder.path(), &own("jobs").join(file), "");
+        let output = folder.path().join("rendered.yaml");
+        fs::write(&output, &outcome.exits(0).stdout).unwrap();
+        let before = read(&[own("jobs").join(file)]);
+        let mut after = read(std::slice::from_ref(&output));
+        assert_eq!((before.len(), after.len()), (count, count), "{file}");
+        for object in &mut after {
+            assert!(object.refused.iter().all(|(_, why)| why.is_empty()), "{:?}", object.refused);
+            if let Some(pod) = pod(&mut object.value) {
+                assert_eq!(take(pod, "volumes", "wrapper"), json!({"name": "wrapper", "emptyDir": {}}));
+                let init = take(pod, "initContainers", "wrapper");
+                assert_eq!((&init["image"], &init["args"][0]), (&json!(IMAGES[0]), &json!("--install")));
+                assert_eq!(init["volumeMounts"], json!([{"name": "wrapper", "mountPath": "/wrapper-bin"}]));
+                let container = &mut pod["containers"][0];
+                let mount = json!({"name": "wrapper", "mountPath": "/wrapper-bin", "readOnly": true});
+                assert_eq!(take(container, "volumeMounts", "wrapper"), mount);
+                assert_eq!(container["command"].as_array_mut().unwrap().remove(0), init["args"][1]);
+            }
+            let name = &object.value["metadata"]["name"];
+            let original = before.iter().find(|before| before.value["metadata"]["name"] == *name).unwrap();
+            assert_eq!(object.value, original.value);
+        }
+        let verdicts = judged(&[output]);
+        assert!(verdicts.iter().all(|verdict| verdict["refused"] == ""), "{verdicts:?}");
+        // A Job that was fit for `restricted` stays so.
+        let fit = |verdicts: &[Value]| verdicts.iter().filter(|verdict| verdict["restricted"] == "").count();
+        assert_eq!(fit(&verdicts), fit(&judged(&[own("jobs").join(file)])), "{file}");
+    }
+}
+
+#[test]
+fn a_job_without_a_command_is_an_error_of_the_component_that_its_head_tells() {
+    if !are_tools_here() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = rendered(folder.path(), &own("jobs/without-command.yaml"), "");
+    assert!(outcome.code != 0 && outcome.stdout.is_empty(), "{outcome:?}");
+    let head = head(&examples().join("kustomize/component/kustomization.yaml")).join(" ");
+    let told = head.split("error: `").nth(1).unwrap().split('`').next().unwrap();
+    for part in told.split("...") {
+        outcome.says(part);
+    }
+}
+
+#[test]
+fn the_wrappers_image_is_named_as_the_components_head_tells() {
+    if !are_tools_here() {
+        return;
+    }
+    let head = head(&examples().join("kustomize/component/kustomization.yaml"));
+    let images = head.iter().find(|line| line.starts_with("images: ")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["full.yaml", "cronjob.yaml"] {
+        let outcome = rendered(folder.path(), &own("jobs").join(file), images);
+        let images = outcome.exits(0).stdout.matches("image: my-registry/wrapper:0.1.0\n").count();
+        assert!(images > 0 && !outcome.stdout.contains(IMAGES[0]), "{outcome:?}");
+    }
+}
+
+#[test]
+fn kustomizations_that_each_have_the_component_can_be_combined() {
+    if !are_tools_here() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let apart: usize = ["bare.yaml", "cronjob.yaml"]
+        .map(|file| rendered(&folder.path().join(file), &own("jobs").join(file), "").exits(0).stdout.lines().count())
+        .iter()
+        .sum();
+    fs::write(folder.path().join("kustomization.yaml"), "resources: [bare.yaml, cronjob.yaml]\n").unwrap();
+    let together = build(folder.path());
+    // And a line between the two.
+    assert_eq!(together.exits(0).stdout.lines().count(), apart + 1);
+}
