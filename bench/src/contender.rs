@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
-use wrapper_tests::dist;
+use wrapper_tests::{dist, tool};
 
 /// What tells the wrapper which hooks to run.
 const PLUGINS: &str = "WRAPPER_PLUGIN_PATH";
@@ -126,3 +126,22 @@ pub fn whole_runs() -> Vec<Contender> {
     let plain = Contender::new("/bin/true", "", &[], 0);
     std::iter::once(plain).chain(inits()).chain(with_hook()).collect()
 }
+
+/// The job by itself, and those that ask a sidecar to quit and keep the job's exit code.
+pub fn sized() -> Vec<Contender> {
+    let curl = "\"$@\"; code=$?; curl -fsS -XPOST localhost:15020/quitquitquit; exit $code";
+    let wget =
+        "\"$@\"; code=$?; busybox wget -q -O /dev/null --post-data= http://127.0.0.1:15020/quitquitquit; exit $code";
+    vec![
+        Contender::new(ALONE, "", &[], 0),
+        Contender::new("tini, no quit", "tini", &["-s", "--"], 0),
+        wrapper(false, true),
+        wrapper(true, true),
+        Contender::new("Go launcher", tool("launcher"), &[], 1),
+        Contender { name: "sh, curl", kind: Kind::Shell("sh", curl), requests: 1 },
+        Contender { name: "busybox sh, wget", kind: Kind::Shell("busybox sh", wget), requests: 1 },
+    ]
+}
+
+/// What a job is called that runs under nothing.
+pub const ALONE: &str = "the job alone";

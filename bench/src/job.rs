@@ -1,5 +1,6 @@
 //! Jobs that tell a moment: this program, started by the one that is measured.
 
+use crate::child;
 use std::{
     io::{Write as _, stdout},
     mem, process, ptr, thread,
@@ -10,6 +11,7 @@ use std::{
 pub fn find(name: &str) -> Option<fn(Vec<String>) -> !> {
     match name {
         "job-of" => Some(last),
+        "job-end" => Some(end),
         "job-catch" => Some(catch),
         "job-peak" => Some(peak),
         _ => None,
@@ -39,6 +41,22 @@ fn last(arguments: Vec<String>) -> ! {
     unsafe { libc::_exit(0) }
 }
 
+/// Lasts so many milliseconds, says the time and ends: with an exit code, or where that is over 128 by a signal, as a shell
+/// would tell it.
+fn end(arguments: Vec<String>) -> ! {
+    let number = |at: usize| arguments.get(at).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let code = number(1) as i32;
+    thread::sleep(Duration::from_millis(number(0)));
+    say(now());
+    // SAFETY: no pointers, and nothing of this process is to be flushed.
+    unsafe {
+        if code > 128 {
+            libc::kill(libc::getpid(), code - 128);
+        }
+        libc::_exit(code)
+    }
+}
+
 /// Says when each SIGTERM comes, after a first line.
 fn catch(_: Vec<String>) -> ! {
     // SAFETY: the pointers are to valid values for the duration of each call.
@@ -64,13 +82,7 @@ fn peak(command: Vec<String>) -> ! {
         built.args(&command[1..]).stdout(process::Stdio::null());
         built
     };
-    let child = command.spawn().expect("the command is there");
-    // SAFETY: the pointers are to valid values for the duration of the call, and nobody else waits for the child.
-    let (status, usage) = unsafe {
-        let (mut status, mut usage) = (0, mem::zeroed::<libc::rusage>());
-        libc::wait4(child.id() as libc::pid_t, &mut status, 0, &mut usage);
-        (status, usage)
-    };
-    say(usage.ru_maxrss as u64);
-    process::exit(i32::from(status != 0))
+    let ended = child::wait(command.spawn().expect("the command is there")).expect("it is waited for");
+    say(ended.peak);
+    process::exit(i32::from(!ended.status.success()))
 }

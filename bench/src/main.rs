@@ -2,13 +2,20 @@
 //!
 //! `make bench` writes `docs/benchmark.md` and its plots. `--quick` runs less of it, writes nothing, and fails where a ratio
 //! is far worse than it was: the ratio of two medians of one run says the same on a fast machine and on a slow one.
+//! `--scale` runs a thousand wrapped jobs, fifty at a time, and fails where one of them does; with `--docs` it also measures
+//! what a cluster would pay for them, and writes `docs/sizing.md`.
 
+mod child;
 mod contender;
+mod costs;
+mod image;
 mod job;
 mod measure;
 mod page;
 mod plot;
 mod scaling;
+mod simulation;
+mod sizing;
 mod stub;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -26,7 +33,16 @@ struct Options {
     /// Fewer rounds, the whole runs only, and a failure where a ratio has become far worse
     #[arg(long)]
     quick: bool,
-    /// Write benchmark.md and its plots into this folder
+    /// Many wrapped jobs at a time, and a failure where one of them fails
+    #[arg(long, conflicts_with = "quick")]
+    scale: bool,
+    /// How many jobs
+    #[arg(long, value_name = "N", default_value_t = 1_000, requires = "scale")]
+    jobs: usize,
+    /// How many of them at a time
+    #[arg(long, value_name = "N", default_value_t = 50, requires = "scale")]
+    at_once: usize,
+    /// Write benchmark.md and its plots into this folder; with --scale, sizing.md
     #[arg(long, value_name = "FOLDER")]
     docs: Option<PathBuf>,
 }
@@ -38,7 +54,11 @@ fn main() -> Result<()> {
     }
     let options = Options::parse();
     ensure!(options.rounds > 0, "--rounds 0: there is nothing to measure; ask for 1 or more");
+    ensure!(options.jobs > 0 && options.at_once > 0, "--jobs and --at-once: ask for 1 or more");
     wrapper_tests::own_network();
+    if options.scale {
+        return scale(&options);
+    }
     let stub = Stub::start().context("the stub of a sidecar cannot listen on port 15020")?;
     if options.quick {
         return quick(&stub);
@@ -52,6 +72,20 @@ fn main() -> Result<()> {
         for plot in &plots {
             fs::write(folder.join(plot.file), plot.svg()?)?;
         }
+    }
+    Ok(())
+}
+
+/// Many jobs, and where a page is to be written, what each costs.
+fn scale(options: &Options) -> Result<()> {
+    let simulation = simulation::run(options.jobs, options.at_once)?;
+    print!("{}", simulation.table());
+    simulation.check()?;
+    if let Some(folder) = &options.docs {
+        let stub = Stub::start().context("the stub of a sidecar cannot listen on port 15020")?;
+        let costs = costs::measure(&stub, options.rounds.min(40))?;
+        let page = sizing::page(&costs, &costs::install(options.rounds.min(40))?, &simulation)?;
+        fs::write(folder.join("sizing.md"), page)?;
     }
     Ok(())
 }

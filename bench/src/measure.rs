@@ -1,6 +1,7 @@
 //! The measurements: contenders by turns, and a check that each has done its work.
 
 use crate::{
+    child::{self, Memory},
     contender::Contender,
     job::now,
     page::{Row, Unit},
@@ -77,11 +78,11 @@ pub fn by_turns(
     Ok(Series(series))
 }
 
-fn micros(nanoseconds: u64) -> f64 {
+pub fn micros(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1e3
 }
 
-fn quiet(command: &mut Command) -> &mut Command {
+pub fn quiet(command: &mut Command) -> &mut Command {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
 }
 
@@ -168,9 +169,8 @@ pub fn term(contenders: &[Contender], rounds: usize) -> Result<Series> {
 
 /// What an init has while its job sleeps.
 pub struct Resident {
-    name: &'static str,
-    private_dirty: u64,
-    rss: u64,
+    pub name: &'static str,
+    pub memory: Memory,
     threads: u64,
 }
 
@@ -178,8 +178,8 @@ impl Resident {
     pub fn rows(&self) -> Vec<Row> {
         let value = |number: u64| Values { name: self.name.to_owned(), values: vec![number as f64] };
         vec![
-            Row::new("private dirty memory while the job sleeps", &value(self.private_dirty), Unit::Kibibytes),
-            Row::new("resident memory while the job sleeps", &value(self.rss), Unit::Kibibytes),
+            Row::new("private dirty memory while the job sleeps", &value(self.memory.private_dirty), Unit::Kibibytes),
+            Row::new("resident memory while the job sleeps", &value(self.memory.rss), Unit::Kibibytes),
             Row::new("threads while the job sleeps", &value(self.threads), Unit::Number),
         ]
     }
@@ -193,19 +193,11 @@ pub fn memory(contenders: &[Contender]) -> Result<Vec<Resident>> {
         // The hook of a wrapper that has one is not prepared for ever: by then it is gone.
         let mut child = quiet(&mut contender.command(&["sleep".as_ref(), "2".as_ref()])).spawn()?;
         thread::sleep(Duration::from_millis(1_000));
-        let number = |file: &str, field: &str| -> Result<u64> {
-            let text = fs::read_to_string(format!("/proc/{}/{file}", child.id()))?;
-            let line = text.lines().find_map(|line| line.strip_prefix(field)).context("proc(5)")?;
-            Ok(line.split_whitespace().next().context("proc(5)")?.parse()?)
-        };
-        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id()))?;
-        ensure!(children.split_whitespace().count() == 1, "{} has other children than its job", contender.name);
-        let resident = Resident {
-            name: contender.name,
-            private_dirty: number("smaps_rollup", "Private_Dirty:")?,
-            rss: number("smaps_rollup", "Rss:")?,
-            threads: number("status", "Threads:")?,
-        };
+        ensure!(child::children(child.id())?.len() == 1, "{} has other children than its job", contender.name);
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id()))?;
+        let threads =
+            status.lines().find_map(|line| line.strip_prefix("Threads:")).context("proc(5)")?.trim().parse()?;
+        let resident = Resident { name: contender.name, memory: Memory::of(child.id())?, threads };
         child.wait()?;
         Ok(resident)
     };

@@ -129,12 +129,13 @@ const HEAD: &str = "# What the wrapper costs
 `make bench` measures all of this in one run and writes this page. The contenders take turns, each run is checked (its exit
 code, and that the request arrived), and the sidecar is a stub that answers at once. *Over plain* is what remains when the
 job's own time, that of `/bin/true` with nothing above it, is subtracted; ratios are between such remainders. Absolute times
-are this machine's; the ratios are what to compare. [What was tried](performance.md) tells where the time goes.
+are this machine's; the ratios are what to compare. [What was tried](performance.md) tells where the time goes, and
+[Sizing](sizing.md) what a cluster pays.
 ";
 
 /// The whole page.
 pub fn page(rows: &[Row], plots: &[Plot]) -> Result<String> {
-    let mut page = format!("{HEAD}\n{}\n\n{}", machine()?, table(rows));
+    let mut page = format!("{HEAD}\n{}\n\n{}", machine(&PACKAGES)?, table(rows));
     page += "\n## As the work grows\n";
     for plot in plots {
         write!(page, "\n![{}]({})\n", plot.title, plot.file)?;
@@ -142,14 +143,17 @@ pub fn page(rows: &[Row], plots: &[Plot]) -> Result<String> {
     Ok(page)
 }
 
-/// What it was measured on and with.
-fn machine() -> Result<String> {
+/// Debian's packages that are measured beside it.
+const PACKAGES: [&str; 5] = ["tini", "dumb-init", "catatonit", "curl", "busybox-static"];
+
+/// What it was measured on, and with which packages.
+pub fn machine(packages: &[&str]) -> Result<String> {
     let cpus = fs::read_to_string("/proc/cpuinfo")?;
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": an unknown CPU");
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let count = std::thread::available_parallelism()?;
     let mut text = format!("{count} × {}, Linux {}", model.trim_start_matches([' ', '\t', ':']), kernel.trim());
-    for package in ["tini", "dumb-init", "catatonit", "curl", "busybox-static"] {
+    for package in packages {
         let version = Command::new("dpkg-query").args(["-W", "-f", "${Version}", package]).output();
         if let Ok(output) = version
             && output.status.success()
