@@ -4,31 +4,21 @@ CARGO ?= cargo
 # One folder, whatever the environment says, since the scripts and the tests look for things in it.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 DIST := target/dist
-HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+# This machine, as images call it.
+ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,amd64,$(shell uname -m)))
 .DEFAULT_GOAL := help
 
-.PHONY: help setup build bench debug demo test compare-init sandbox-table sidecars-table languages-table soak fuzz check clean
+.PHONY: help setup build arm64 riscv64 s390x images pod-test manifests-test bench scale debug demo test compare-init sandbox-table sidecars-table languages-table soak fuzz check clean
 
 help: ## Say what there is
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
+	@sed -n 's/^\([a-z0-9-]*\)[a-z0-9 -]*:.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
 		printf '  make %-15s %s\n' "$$name" "$$what"; done
 
 setup: ## Install what a build lacks: a Rust compiler for WebAssembly
 	@scripts/setup wasm
 
-# What is handed out. One at a time: two packages in one build would share the features of both.
-RELEASE := --release --locked --config .cargo/release.toml
-
 build: setup ## Leave the binaries and the plugins in target/dist
-	@mkdir -p $(DIST)/plugins
-	$(CARGO) build $(RELEASE) --package wrapper --no-default-features
-	@cp target/$(HOST)/release/wrapper $(DIST)/wrapper-slim
-	$(CARGO) build $(RELEASE) --package wrapper
-	@cp target/$(HOST)/release/wrapper $(DIST)/wrapper
-	$(CARGO) build --profile fast --locked --package wrapper-plugin
-	@cp target/$(HOST)/fast/wrapper-plugin $(DIST)/wrapper-plugin
-	@rm -f $(DIST)/plugins/*
-	$(CARGO) run --profile fast --quiet --locked --package wrapper-guest-build -- $(DIST)/plugins
+	@scripts/build $(ARCH) $(DIST) slim wrapper tool plugins
 	@ls -l $(DIST)/wrapper $(DIST)/wrapper-slim $(DIST)/wrapper-plugin $(DIST)/plugins/*.wasm | awk '{ printf "%10d bytes  %s\n", $$5, $$NF }'
 
 bench: build ## Measure what the wrapper costs beside what others cost; writes docs/benchmark.md
@@ -38,14 +28,42 @@ bench: build ## Measure what the wrapper costs beside what others cost; writes d
 debug: setup ## Leave plugins with DWARF and names in target/dist/plugins-debug, for backtraces one can read
 	$(CARGO) run --profile fast --quiet --locked --package wrapper-guest-build -- --debug $(DIST)/plugins-debug
 
+scale: build ## A thousand wrapped jobs, and what a cluster of them pays; writes docs/sizing.md
+	@scripts/setup scale
+	@scripts/bench --scale
+
 demo: build ## End a real Envoy sidecar when `ls -l` is done
 	@scripts/setup envoy demo
 	@scripts/demo
 
 test: build ## Install what is missing and run every test
-	@scripts/setup envoy collector test languages inits bench
+	@scripts/setup envoy collector test languages inits bench manifests
 	@scripts/test
 	@scripts/bench --quick
+	@scripts/bench --scale --jobs 100 --at-once 10
+
+arm64 riscv64 s390x: build ## Cross-compile into target/dist/arm64 (or riscv64, s390x), and test that in an emulator
+	@scripts/setup cross-$@ qemu test
+	@scripts/build $@ $(DIST)/$@ wrapper
+	@scripts/emulated $@
+
+# With no test skipped, as here everything is there for them.
+images pod-test manifests-test: export CI := true
+
+images: build ## Build the images of the Dockerfile without a daemon, for arm64 too, and run them
+	@scripts/setup containers envoy cross-arm64
+	@scripts/build arm64 $(DIST)/arm64 wrapper
+	@scripts/images $(ARCH) arm64
+	@scripts/test --test images
+
+pod-test: build ## Run wrapped jobs in pods beside a real Envoy
+	@scripts/setup containers envoy manifests
+	@scripts/images $(ARCH)
+	@scripts/test --test pod
+
+manifests-test: build ## Hold examples/kubernetes against what a cluster would say to them
+	@scripts/setup manifests
+	@scripts/test --test manifests
 
 compare-init: build ## Put the same cases to tini, dumb-init and catatonit; writes docs/init-comparison.md
 	@scripts/setup test inits

@@ -4,6 +4,7 @@
 
 #[cfg(target_arch = "x86_64")]
 pub mod clock;
+mod containers;
 pub mod guests;
 mod network;
 mod run;
@@ -11,6 +12,7 @@ mod running;
 mod server;
 mod terminal;
 
+pub use containers::{Image, Podman};
 pub use network::own_network;
 pub use run::{MODES, Outcome, Run, dist, init, run, run_program, tool, wrapper};
 pub use running::{Running, children, is_alive, wait_until};

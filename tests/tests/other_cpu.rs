@@ -1,0 +1,110 @@
+//! One file for every CPU: the same plugins, and the same bytecode made of them, byte for byte, under a wrapper for another CPU.
+//!
+//! `make arm64` sets the variable `WRAPPER` to such a wrapper in an emulator, and `OTHER_CPU` to its own file.
+
+use std::{
+    env, fs,
+    io::{Write as _, stderr},
+    path::{Path, PathBuf},
+};
+use wrapper_tests::{Answer, Outcome, Server, dist, own_network, run_program, wrapper};
+
+/// The file of the wrapper for the other CPU, where there is one.
+fn other_cpu() -> Option<PathBuf> {
+    let file = env::var_os("OTHER_CPU");
+    if file.is_none() {
+        // Shown though the test passes, which what a macro prints is not.
+        drop(writeln!(stderr(), "skipped: `make arm64` runs it with a wrapper for another CPU"));
+    }
+    file.map(PathBuf::from)
+}
+
+/// A job that exits 3, under this machine's wrapper and under that for the other CPU.
+fn both(options: &[&str]) -> [Outcome; 2] {
+    [dist("wrapper"), wrapper()]
+        .map(|wrapper| run_program(wrapper, [options, &["sh", "-c", "exit 3"]].concat()).outcome())
+}
+
+/// What the hooks said, without the times.
+fn said(outcome: &Outcome) -> Vec<&str> {
+    let lines = outcome.stderr.lines().filter(|line| !line.starts_with("wrapper: "));
+    lines.map(|line| line.split(" in ").next().unwrap_or(line)).collect()
+}
+
+#[test]
+fn the_binary_is_static_too() {
+    let Some(file) = other_cpu() else { return };
+    let said = run_program("file", [file]).outcome().exits(0).stdout.clone();
+    assert!(said.contains("statically linked") && said.contains(", stripped"), "{said}");
+}
+
+#[test]
+fn the_same_plugin_files_do_the_same() {
+    if other_cpu().is_none() {
+        return;
+    }
+    own_network();
+    let folder = tempfile::tempdir().unwrap();
+    let compiled = folder.path().join("istio-quit.cwasm");
+    let compile = ["compile".into(), dist("plugins/istio-quit.wasm"), "-o".into(), compiled.clone()];
+    run_program(dist("wrapper-plugin"), compile).outcome().exits(0);
+    for plugin in [Path::new("istio-quit"), &dist("plugins/istio-quit.wasm"), &compiled] {
+        let server = Server::start(15020, Answer::ok());
+        let [here, there] = both(&["--plugin", plugin.to_str().unwrap()]);
+        assert_eq!(said(here.exits(3)), said(there.exits(3)));
+        here.says("istio-quit: localhost:15020 answered 200: the sidecar quits");
+        let requests = server.requests();
+        assert_eq!(requests.len(), 2);
+        assert_eq!(format!("{:?}", requests[0]), format!("{:?}", requests[1]), "{}", plugin.display());
+    }
+}
+
+#[test]
+fn each_plugin_becomes_the_same_bytecode_on_both() {
+    if other_cpu().is_none() {
+        return;
+    }
+    for plugin in fs::read_dir(dist("plugins")).unwrap() {
+        let plugin = plugin.unwrap().path();
+        // A name that it goes by; what it does is not in question here.
+        let caches = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        for (cache, wrapper) in caches.iter().zip([dist("wrapper"), wrapper()]) {
+            let spec = format!("{},on=failure", plugin.display());
+            let spec = if plugin.to_str().unwrap().ends_with("-wait.wasm") {
+                format!("{},timeout=1ms,required=false", plugin.display())
+            } else {
+                spec
+            };
+            let cache = cache.path().to_str().unwrap();
+            run_program(wrapper, ["--cache", cache, "--plugin", &spec, "true"]).outcome().exits(0);
+        }
+        let [here, there] = caches.map(|cache| {
+            let files: Vec<_> = fs::read_dir(cache.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+            assert_eq!(files.len(), 1, "{files:?}");
+            (files[0].file_name().unwrap().to_owned(), fs::read(&files[0]).unwrap())
+        });
+        assert!(here == there, "{}: {:?}, {:?}", plugin.display(), here.0, there.0);
+    }
+}
+
+#[test]
+fn the_built_in_plugins_are_the_same_bytes_in_both_binaries() {
+    let Some(file) = other_cpu() else { return };
+    let (here, there) = (compiled(&fs::read(dist("wrapper")).unwrap()), compiled(&fs::read(file).unwrap()));
+    assert_eq!(here.len(), 2, "the sidecars' component and echo's");
+    assert!(here == there);
+}
+
+/// The compiled components in a binary: objects of their own in it (elf(5)), which end with their section headers.
+fn compiled(binary: &[u8]) -> Vec<Vec<u8>> {
+    let number = |bytes: &[u8]| bytes.iter().rev().fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte));
+    let starts = (1..binary.len() - 64).filter(|&at| binary[at..].starts_with(b"\x7fELF\x02\x01\x01"));
+    let object = |at: usize| {
+        let head = &binary[at..];
+        let end = number(&head[40..48]) + number(&head[58..60]) * number(&head[60..62]);
+        head.get(..end).filter(|object| object.len() > 64).map(<[u8]>::to_vec)
+    };
+    let mut objects: Vec<_> = starts.filter_map(object).collect();
+    objects.sort();
+    objects
+}
