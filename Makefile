@@ -43,7 +43,7 @@ test: build ## Install what is missing and run every test
 	@scripts/bench --scale --jobs 100 --at-once 10
 
 arm64 riscv64 s390x: build ## Cross-compile into target/dist/arm64 (or riscv64, s390x), and test that in an emulator
-	@scripts/setup cross-$@ qemu test
+	@scripts/setup cross-$@ qemu test $(filter machine-$@,machine-arm64)
 	@scripts/build $@ $(DIST)/$@ wrapper
 	@scripts/emulated $@
 

@@ -90,7 +90,7 @@ fn each_line_of_the_table_is_one_that_the_wrapper_writes() {
 #[test]
 fn grace_and_hook_timeout_add_up_and_no_more() {
     own_network();
-    let _silent = Server::start(15020, Answer::never());
+    let _silent = Server::start(15020, Answer::Silence);
     let stubborn = "trap '' TERM; echo ready; while :; do sleep 0.05; done";
     let options = ["--grace", "1s", "--hook-timeout", "1s", "--plugin", "istio-quit", "sh", "-c", stubborn];
     let (running, _) = Running::start(run(options));

@@ -77,7 +77,7 @@ impl<'a> Pod<'a> {
     }
 
     /// From the line that tells of the job's end to that of a container.
-    fn from_jobs_end_to_that_of(&self, name: &str) -> Duration {
+    fn ended_after_job(&self, name: &str) -> Duration {
         let log = self.log("my-job");
         let line = log.lines().find(|line| line.contains(" exited ")).unwrap_or_else(|| panic!("{log}"));
         let finished =
@@ -113,7 +113,7 @@ fn a_pod_is_done_within_a_second_of_its_job_and_keeps_the_jobs_exit_code() {
         assert_eq!(pod.exit_code("istio-proxy"), 0, "{}", pod.log("istio-proxy"));
         assert!(pod.log("my-job").contains(": the sidecar quits"), "{}", pod.log("my-job"));
         for container in ["my-job", "istio-proxy"] {
-            let took = pod.from_jobs_end_to_that_of(container);
+            let took = pod.ended_after_job(container);
             assert!(took < Duration::from_secs(1), "{name}: {container} ended {took:?} after the job");
         }
     }

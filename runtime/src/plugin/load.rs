@@ -9,7 +9,6 @@ use crate::{
 use sha2::Digest as _;
 use std::{
     fs::File,
-    io,
     os::{fd::AsRawFd as _, unix::fs::FileExt as _},
     path::{Path, PathBuf},
 };
@@ -179,12 +178,8 @@ pub fn map(file: &File) -> Result<Unchecked, LoadError> {
 
 /// Why compiled code does not load. What it was compiled for is looked at before any of it becomes executable.
 fn not_loaded(error: &wasmtime::Error) -> LoadError {
-    let denied = |error: &io::Error| matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM));
-    let errno = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<rustix::io::Errno>().map(|&errno| io::Error::from(errno))
-    };
-    if error.chain().any(|cause| cause.downcast_ref().is_some_and(denied) || errno(cause).as_ref().is_some_and(denied))
-    {
+    // mprotect(2), of a file's memory.
+    if error.chain().any(|cause| cause.downcast_ref() == Some(&rustix::io::Errno::ACCESS)) {
         return LoadError::NoExec;
     }
     LoadError::OtherBuild(one_line(error))

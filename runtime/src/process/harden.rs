@@ -119,7 +119,16 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_time,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_gettimeofday,
+    // Before machine code is run that has just been written, on CPUs that may have fetched what was there before.
+    #[cfg(target_arch = "aarch64")]
+    libc::SYS_membarrier,
+    #[cfg(target_arch = "riscv64")]
+    RISCV_FLUSH_ICACHE,
 ];
+
+/// Of riscv64 alone (asm/unistd.h).
+#[cfg(target_arch = "riscv64")]
+const RISCV_FLUSH_ICACHE: libc::c_long = 259;
 
 /// All but the [`ALLOWED`] fail with EPERM.
 fn refuse_system_calls(native: bool) -> io::Result<()> {
