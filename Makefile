@@ -11,7 +11,7 @@ ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,amd64,$(shell uname -m)))
 .PHONY: help setup build arm64 riscv64 s390x images pod-test manifests-test bench scale debug demo test compare-init sandbox-table sidecars-table languages-table soak fuzz check clean
 
 help: ## Say what there is
-	@sed -n 's/^\([a-z0-9-]*\)[a-z0-9 -]*:.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
 		printf '  make %-15s %s\n' "$$name" "$$what"; done
 
 setup: ## Install what a build lacks: a Rust compiler for WebAssembly
@@ -42,8 +42,13 @@ test: build ## Install what is missing and run every test
 	@scripts/bench --quick
 	@scripts/bench --scale --jobs 100 --at-once 10
 
-arm64 riscv64 s390x: build ## Cross-compile into target/dist/arm64 (or riscv64, s390x), and test that in an emulator
-	@scripts/setup cross-$@ qemu test $(filter machine-$@,machine-arm64)
+arm64: build ## Cross-compile into target/dist/arm64, and test that in emulators
+	@scripts/setup cross-arm64 qemu machine-arm64 test
+	@scripts/build arm64 $(DIST)/arm64 wrapper
+	@scripts/emulated arm64
+
+riscv64 s390x: build
+	@scripts/setup cross-$@ qemu test
 	@scripts/build $@ $(DIST)/$@ wrapper
 	@scripts/emulated $@
 

@@ -19,6 +19,11 @@ fn other_cpu() -> Option<PathBuf> {
     file.map(PathBuf::from)
 }
 
+/// Where its numbers begin with their high byte, as on s390x, its bytecode is another (elf(5), `EI_DATA`).
+fn has_other_bytecode(file: &Path) -> bool {
+    fs::read(file).unwrap()[5] == 2
+}
+
 /// A job that exits 3, under this machine's wrapper and under that for the other CPU.
 fn both(options: &[&str]) -> [Outcome; 2] {
     [dist("wrapper"), wrapper()]
@@ -40,15 +45,16 @@ fn the_binary_is_static_too() {
 
 #[test]
 fn the_same_plugin_files_do_the_same() {
-    if other_cpu().is_none() {
-        return;
-    }
+    let Some(file) = other_cpu() else { return };
     own_network();
     let folder = tempfile::tempdir().unwrap();
     let compiled = folder.path().join("istio-quit.cwasm");
     let compile = ["compile".into(), dist("plugins/istio-quit.wasm"), "-o".into(), compiled.clone()];
     run_program(dist("wrapper-plugin"), compile).outcome().exits(0);
     for plugin in [Path::new("istio-quit"), &dist("plugins/istio-quit.wasm"), &compiled] {
+        if plugin == compiled && has_other_bytecode(&file) {
+            continue;
+        }
         let server = Server::start(15020, Answer::ok());
         let [here, there] = both(&["--plugin", plugin.to_str().unwrap()]);
         assert_eq!(said(here.exits(3)), said(there.exits(3)));
@@ -61,7 +67,7 @@ fn the_same_plugin_files_do_the_same() {
 
 #[test]
 fn each_plugin_becomes_the_same_bytecode_on_both() {
-    if other_cpu().is_none() {
+    if other_cpu().is_none_or(|file| has_other_bytecode(&file)) {
         return;
     }
     for plugin in fs::read_dir(dist("plugins")).unwrap() {
@@ -89,7 +95,7 @@ fn each_plugin_becomes_the_same_bytecode_on_both() {
 
 #[test]
 fn the_built_in_plugins_are_the_same_bytes_in_both_binaries() {
-    let Some(file) = other_cpu() else { return };
+    let Some(file) = other_cpu().filter(|file| !has_other_bytecode(file)) else { return };
     let (here, there) = (compiled(&fs::read(dist("wrapper")).unwrap()), compiled(&fs::read(file).unwrap()));
     assert_eq!(here.len(), 2, "the sidecars' component and echo's");
     assert!(here == there);

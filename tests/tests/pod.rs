@@ -82,9 +82,11 @@ impl<'a> Pod<'a> {
         let line = log.lines().find(|line| line.contains(" exited ")).unwrap_or_else(|| panic!("{log}"));
         let finished =
             self.podman.output(&["inspect", "--format", "{{json .State.FinishedAt}}", &self.container(name)]);
-        // Both in the same time zone: the time of day will do.
-        let (job, end) = (seconds_of_day(line), seconds_of_day(&finished));
-        Duration::from_secs_f64((end - job).rem_euclid(86_400.0))
+        // The time of day will do, around midnight too. podman notes a line a moment after it was written, which may be later
+        // than the end.
+        let (day, half) = (86_400.0, 43_200.0);
+        let after = (seconds_of_day(&finished) - seconds_of_day(line) + half).rem_euclid(day) - half;
+        Duration::from_secs_f64(after.max(0.0))
     }
 }
 
