@@ -37,10 +37,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         if statics.contains_key(&built_in.component) {
             continue;
         }
-        let (name, compiled) =
-            (format!("COMPILED_{}", statics.len()), out_dir.join(format!("{}.cwasm", statics.len())));
-        fs::write(&compiled, without_symbols(&engine.precompile_component(&fs::read(&built_in.component)?)?)?)?;
-        let bytes = format!("include_bytes!({compiled:?})");
+        let (name, file) = (format!("COMPILED_{}", statics.len()), format!("{}.cwasm", statics.len()));
+        let compiled = engine.precompile_component(&fs::read(&built_in.component)?)?;
+        fs::write(out_dir.join(&file), without_symbols(&compiled)?)?;
+        // Wherever the folder is by then.
+        let bytes = format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{file}\"))");
         writeln!(text, "static {name}: Aligned<[u8; {bytes}.len()]> = Aligned(*{bytes});")?;
         statics.insert(&built_in.component, name);
     }
