@@ -61,9 +61,8 @@ images: build ## Build the images of the Dockerfile without a daemon, for arm64 
 	@scripts/images $(ARCH) arm64
 	@scripts/test --test images
 
-pod-test: build ## Run wrapped jobs in pods beside a real Envoy
-	@scripts/setup containers envoy manifests
-	@scripts/images $(ARCH)
+pod-test: images ## Run wrapped jobs in pods beside a real Envoy
+	@scripts/setup manifests
 	@scripts/test --test pod
 
 manifests-test: build ## Hold examples/kubernetes against what a cluster would say to them
