@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use std::{
     pin::Pin,
@@ -119,4 +120,18 @@ impl<B: Body<Data = Bytes, Error = WasiError> + Unpin> Body for Capped<B> {
     fn is_end_stream(&self) -> bool {
         self.body.is_end_stream()
     }
+}
+
+/// All of a body, in one piece that takes what its bytes take.
+///
+/// Kept as they come, its frames would take more: one of a single byte has a record of 32, and holds the buffer that it was
+/// read into.
+pub async fn read<B: Body<Data = Bytes, Error = WasiError> + Unpin>(mut body: B) -> Result<Vec<u8>, WasiError> {
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        if let Some(data) = frame?.data_ref() {
+            whole.extend_from_slice(data);
+        }
+    }
+    Ok(whole)
 }

@@ -2,6 +2,7 @@
 
 use super::{
     bindings::wrapper::hook::{job, localhost, log, plugin, types},
+    body,
     client::Client,
     egress::{EgressPolicy, Port},
     guest_log::{GuestLog, LineStream},
@@ -215,7 +216,7 @@ impl State {
         let exchange = async {
             let response = self.client.send(request, RequestOptions::default()).await?;
             let (head, body) = response.into_parts();
-            let body = if with_body { body.collect().await?.to_bytes().into() } else { Vec::new() };
+            let body = if with_body { body::read(body).await? } else { Vec::new() };
             let headers = head
                 .headers
                 .iter()
