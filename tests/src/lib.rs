@@ -10,6 +10,7 @@ mod network;
 mod run;
 mod running;
 mod server;
+mod skip;
 mod terminal;
 
 pub use containers::{Image, Podman};
@@ -17,6 +18,7 @@ pub use network::own_network;
 pub use run::{MODES, Outcome, Run, dist, init, run, run_program, tool, wrapper};
 pub use running::{Running, children, is_alive, wait_until};
 pub use server::{Answer, Request, Server};
+pub use skip::{skip, skip_unless_ci};
 pub use terminal::on_a_terminal;
 
 /// The component that does what `HOOK_BEFORE` and `HOOK_AFTER` tell it.

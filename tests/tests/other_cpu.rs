@@ -4,17 +4,15 @@
 
 use std::{
     env, fs,
-    io::{Write as _, stderr},
     path::{Path, PathBuf},
 };
-use wrapper_tests::{Answer, Outcome, Server, dist, own_network, run_program, wrapper};
+use wrapper_tests::{Answer, Outcome, Server, dist, own_network, run_program, skip, wrapper};
 
 /// The file of the wrapper for the other CPU, where there is one.
 fn other_cpu() -> Option<PathBuf> {
     let file = env::var_os("OTHER_CPU");
     if file.is_none() {
-        // Shown though the test passes, which what a macro prints is not.
-        drop(writeln!(stderr(), "skipped: `make arm64` runs it with a wrapper for another CPU"));
+        skip("`make arm64` runs it with a wrapper for another CPU");
     }
     file.map(PathBuf::from)
 }

@@ -1,7 +1,7 @@
 //! The SDK, for the second of its targets; the first is what all plugins here are built for.
 
 use std::{env, fs, path::Path, process::Command};
-use wrapper_tests::run;
+use wrapper_tests::{run, skip};
 
 const TARGET: &str = "wasm32-wasip2";
 
@@ -15,7 +15,7 @@ fn block<'a>(readme: &'a str, language: &str) -> &'a str {
 fn the_plugin_in_the_readme_builds_as_it_says_and_runs() {
     let rustc = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output().unwrap();
     if !Path::new(String::from_utf8_lossy(&rustc.stdout).trim_end()).is_dir() {
-        eprintln!("skipped: no standard library for {TARGET}; `rustup target add {TARGET}` gets it");
+        skip(&format!("no standard library for {TARGET}; `rustup target add {TARGET}` gets it"));
         return;
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap();
