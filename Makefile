@@ -56,10 +56,10 @@ riscv64 s390x: build
 images pod-test manifests-test: export CI := true
 
 images: build ## Build the images of the Dockerfile without a daemon, for arm64 too, and run them
-	@scripts/setup containers envoy cross-arm64
+	@scripts/setup containers dockerfiles envoy cross-arm64
 	@scripts/build arm64 $(DIST)/arm64 wrapper
 	@scripts/images $(ARCH) arm64
-	@scripts/test --test images
+	@scripts/test --test images --test dockerfiles
 
 pod-test: images ## Run wrapped jobs in pods beside a real Envoy
 	@scripts/setup manifests
