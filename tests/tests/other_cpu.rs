@@ -17,9 +17,19 @@ fn other_cpu() -> Option<PathBuf> {
     file.map(PathBuf::from)
 }
 
-/// Where its numbers begin with their high byte, as on s390x, its bytecode is another (elf(5), `EI_DATA`).
+/// Whether its numbers begin with their high byte, as on s390x: its bytecode is another then (elf(5), `EI_DATA`).
 fn has_other_bytecode(file: &Path) -> bool {
     fs::read(file).unwrap()[5] == 2
+}
+
+/// The other CPU's file, where it has the bytecode that this one has.
+fn other_cpu_with_the_same_bytecode() -> Option<PathBuf> {
+    let file = other_cpu()?;
+    if has_other_bytecode(&file) {
+        skip("that CPU has other bytecode");
+        return None;
+    }
+    Some(file)
 }
 
 /// A job that exits 3, under this machine's wrapper and under that for the other CPU.
@@ -43,17 +53,12 @@ fn the_binary_is_static_too() {
 
 #[test]
 fn the_same_plugin_files_do_the_same() {
-    let Some(file) = other_cpu() else { return };
+    if other_cpu().is_none() {
+        return;
+    }
     own_network();
-    let folder = tempfile::tempdir().unwrap();
-    let compiled = folder.path().join("istio-quit.cwasm");
-    let compile = ["compile".into(), dist("plugins/istio-quit.wasm"), "-o".into(), compiled.clone()];
-    run_program(dist("wrapper-plugin"), compile).outcome().exits(0);
     let server = Server::start(15020, Answer::ok());
-    for plugin in [Path::new("istio-quit"), &dist("plugins/istio-quit.wasm"), &compiled] {
-        if plugin == compiled && has_other_bytecode(&file) {
-            continue;
-        }
+    for plugin in [Path::new("istio-quit"), &dist("plugins/istio-quit.wasm")] {
         let [here, there] = both(&["--plugin", plugin.to_str().unwrap()]);
         assert_eq!(said(here.exits(3)), said(there.exits(3)));
         here.says("istio-quit: localhost:15020 answered 200: the sidecar quits");
@@ -64,8 +69,30 @@ fn the_same_plugin_files_do_the_same() {
 }
 
 #[test]
+fn one_compiled_file_runs_on_both_unless_their_bytecode_differs_where_it_is_refused_with_the_way_out() {
+    let Some(file) = other_cpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for (target, is_for_big_endian) in [("pulley64", false), ("pulley64be", true)] {
+        let compiled = folder.path().join(target).with_extension("cwasm");
+        let compile = ["compile".into(), dist("plugins/echo.wasm"), "-o".into(), compiled.clone()];
+        run_program(dist("wrapper-plugin"), compile.into_iter().chain(["--target".into(), target.into()]))
+            .outcome()
+            .exits(0);
+        let outcomes = both(&["--plugin", compiled.to_str().unwrap()]);
+        for (outcome, is_big_endian) in outcomes.iter().zip([false, has_other_bytecode(&file)]) {
+            if is_big_endian == is_for_big_endian {
+                outcome.exits(3).says(&format!("{target}: sh exited 3"));
+            } else {
+                outcome.exits(125).says("was not compiled for wrapper ").says("compile it again: ");
+                assert_eq!(outcome.stderr.contains("--target pulley64be"), is_big_endian, "{outcome:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn each_plugin_becomes_the_same_bytecode_on_both() {
-    if other_cpu().is_none_or(|file| has_other_bytecode(&file)) {
+    if other_cpu_with_the_same_bytecode().is_none() {
         return;
     }
     for (plugin, keys) in [("echo", ""), ("istio-quit", ""), ("istio-wait", ",required=false,timeout=2s")] {
@@ -86,7 +113,7 @@ fn each_plugin_becomes_the_same_bytecode_on_both() {
 
 #[test]
 fn the_built_in_plugins_are_the_same_bytes_in_both_binaries() {
-    let Some(file) = other_cpu().filter(|file| !has_other_bytecode(file)) else { return };
+    let Some(file) = other_cpu_with_the_same_bytecode() else { return };
     let (here, there) = (compiled(&fs::read(dist("wrapper")).unwrap()), compiled(&fs::read(file).unwrap()));
     assert_eq!(here.len(), 2, "the sidecars' component and echo's");
     assert!(here == there);

@@ -12,7 +12,11 @@ use std::io;
 const CONTRACT: &str = "wrapper:hook@0.1";
 
 /// How a compiled plugin is made.
-const COMPILE: &str = "`wrapper-plugin compile PLUGIN.wasm -o PLUGIN.cwasm`";
+const COMPILE: &str = if cfg!(target_endian = "big") {
+    "`wrapper-plugin compile PLUGIN.wasm -o PLUGIN.cwasm --target pulley64be`"
+} else {
+    "`wrapper-plugin compile PLUGIN.wasm -o PLUGIN.cwasm`"
+};
 
 /// Why a plugin cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -138,7 +138,7 @@ pub fn compile_ahead_of_time(path: &Path, target: &str) -> Result<Vec<u8>, LoadE
     is_component(&bytes)?;
     let pulley = compile_component(&bytes, Code::Pulley)?;
     check(&load(&pulley)?, u64::MAX)?;
-    if target == "pulley64" {
+    if Some(target) == pulley.code.target() {
         return Ok(pulley.bytes);
     }
     crate::sandbox::compile(Some(target), &bytes).map_err(|error| LoadError::Invalid(one_line(&error)))
@@ -172,17 +172,14 @@ pub fn map(file: &File) -> Result<Unchecked, LoadError> {
     }
     let sandbox = Sandbox::new(Code::of(&header)).map_err(|error| LoadError::Engine(one_line(&error)))?;
     // SAFETY: as with `load`.
-    let component = unsafe { sandbox.load_file(&path_of(file)) };
-    Ok(Unchecked { component: component.map_err(|error| not_loaded(&error))?, sandbox })
-}
-
-/// Why compiled code does not load. What it was compiled for is looked at before any of it becomes executable.
-fn not_loaded(error: &wasmtime::Error) -> LoadError {
-    // mprotect(2), of a file's memory.
-    if error.chain().any(|cause| cause.downcast_ref() == Some(&rustix::io::Errno::ACCESS)) {
-        return LoadError::NoExec;
-    }
-    LoadError::OtherBuild(one_line(error))
+    let component = unsafe { sandbox.load_file(&path_of(file)) }.map_err(|error| {
+        // What it was compiled for is looked at before any of it becomes executable, by mprotect(2).
+        if error.chain().any(|cause| cause.downcast_ref() == Some(&rustix::io::Errno::ACCESS)) {
+            return LoadError::NoExec;
+        }
+        LoadError::OtherBuild(one_line(&error))
+    })?;
+    Ok(Unchecked { component, sandbox })
 }
 
 /// A path to a file that is open, wherever it has been moved to.
@@ -195,8 +192,9 @@ pub fn load(compiled: &Compiled) -> Result<Unchecked, LoadError> {
     let sandbox = Sandbox::new(compiled.code).map_err(|error| LoadError::Engine(one_line(&error)))?;
     // SAFETY: the bytes are the compiler's. Who puts a .cwasm into the image vouches for it, as for every other program
     // there; it is marked with the build that made it, and another's is refused.
-    let component = unsafe { sandbox.load(&compiled.bytes) };
-    Ok(Unchecked { component: component.map_err(|error| not_loaded(&error))?, sandbox })
+    let component =
+        unsafe { sandbox.load(&compiled.bytes) }.map_err(|error| LoadError::OtherBuild(one_line(&error)))?;
+    Ok(Unchecked { component, sandbox })
 }
 
 /// A built-in, which the build has compiled.
