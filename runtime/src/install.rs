@@ -50,6 +50,10 @@ pub fn install(path: &Path, force: bool) -> Result<(), InstallError> {
         return Err(InstallError::NotAWrapper(path.to_owned()));
     }
     let own = own_file();
+    // An init container that is run again needs no room for a second copy.
+    if is_copy(path, &own) {
+        return Ok(());
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut copy = tempfile::NamedTempFile::new_in(folder).map_err(at(folder))?;
     io::copy(&mut File::open(&own).map_err(at(&own))?, &mut copy).map_err(at(copy.path()))?;
@@ -63,6 +67,13 @@ fn is_wrapper(path: &Path) -> io::Result<bool> {
     // A pipe would wait for a writer, and a device might never end.
     Ok(path.metadata().is_ok_and(|file| file.is_file())
         && fs::read(path)?.windows(MARK.len()).any(|window| window == MARK))
+}
+
+/// Whether a file is what would be written there.
+fn is_copy(path: &Path, own: &Path) -> bool {
+    let expected = |file: &fs::Metadata| file.is_file() && file.permissions().mode() & 0o7777 == 0o755;
+    path.metadata().is_ok_and(|file| expected(&file))
+        && fs::read(path).is_ok_and(|bytes| fs::read(own).is_ok_and(|own| own == bytes))
 }
 
 /// The file that this process runs: as the kernel knows it, or where there is no /proc as it was called.

@@ -2,11 +2,11 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::Path,
     process::{Command, Stdio},
 };
-use wrapper_tests::{Outcome, run, wrapper};
+use wrapper_tests::{Outcome, dist, run, wrapper};
 
 #[test]
 fn it_installs_itself() {
@@ -43,6 +43,25 @@ fn it_installs_itself() {
     install(&path, &["true"]).exits(125).says("cannot be used with");
     // Whole or not at all: nothing else is left in the folder.
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn where_it_is_installed_already_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wrapper");
+    let install = || run(["--install", path.to_str().unwrap()]).outcome().exits(0).code;
+    let inode = || fs::metadata(&path).unwrap().ino();
+    install();
+    let first = inode();
+    install();
+    assert_eq!(inode(), first);
+    // But where it could not be run, or is another build of it.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    install();
+    assert_ne!(inode(), first);
+    fs::copy(dist("wrapper-slim"), &path).unwrap();
+    install();
+    assert!(fs::read(&path).unwrap() == fs::read(wrapper()).unwrap());
 }
 
 #[test]
