@@ -70,13 +70,15 @@ fn without_what_the_component_adds_the_job_is_what_it_was() {
         for object in &mut after {
             assert!(object.refused.iter().all(|(_, why)| why.is_empty()), "{:?}", object.refused);
             if let Some(pod) = pod(&mut object.value) {
-                assert_eq!(take(pod, "volumes", "wrapper"), json!({"name": "wrapper", "emptyDir": {}}));
-                let init = take(pod, "initContainers", "wrapper");
+                assert_eq!(take(pod, "volumes", "wrapper-bin"), json!({"name": "wrapper-bin", "emptyDir": {}}));
+                let init = take(pod, "initContainers", "wrapper-install");
                 assert_eq!((&init["image"], &init["args"][0]), (&json!(IMAGES[0]), &json!("--install")));
-                assert_eq!(init["volumeMounts"], json!([{"name": "wrapper", "mountPath": "/wrapper-bin"}]));
+                assert_eq!(init["volumeMounts"], json!([{"name": "wrapper-bin", "mountPath": "/wrapper-bin"}]));
+                // A pod of the class Guaranteed stays one.
+                assert!(init["resources"]["limits"] == init["resources"]["requests"]);
                 let container = &mut pod["containers"][0];
-                let mount = json!({"name": "wrapper", "mountPath": "/wrapper-bin", "readOnly": true});
-                assert_eq!(take(container, "volumeMounts", "wrapper"), mount);
+                let mount = json!({"name": "wrapper-bin", "mountPath": "/wrapper-bin", "readOnly": true});
+                assert_eq!(take(container, "volumeMounts", "wrapper-bin"), mount);
                 assert_eq!(container["command"].as_array_mut().unwrap().remove(0), init["args"][1]);
             }
             let name = &object.value["metadata"]["name"];
@@ -104,6 +106,43 @@ fn a_job_without_a_command_is_an_error_of_the_component_that_its_head_tells() {
     for part in told.split("...") {
         outcome.says(part);
     }
+}
+
+#[test]
+fn beside_other_components_the_order_is_as_its_head_tells() {
+    if !are_tools_here() {
+        return;
+    }
+    let component = |patch: &str| {
+        format!(
+            "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\npatches:\n\
+             - target: {{ kind: Job }}\n  patch: |\n    apiVersion: batch/v1\n    kind: Job\n    metadata: {{ name: any }}\n    \
+             spec: {{ template: {{ spec: {{ containers: [{patch}] }} }} }}\n"
+        )
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("command", component("{ name: main, command: [other] }")),
+        ("sidecar", component("{ name: sidecar, image: \"busybox:1.37\", command: [sleep, \"1\"] }")),
+    ] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+        fs::write(folder.path().join(name).join("kustomization.yaml"), text).unwrap();
+    }
+    let outcome = rendered(folder.path(), &own("jobs/bare.yaml"), "");
+    outcome.exits(0);
+    let with = |components: &str| {
+        let text = format!("resources: [jobs.yaml]\ncomponents: [{components}]\n");
+        fs::write(folder.path().join("kustomization.yaml"), text).unwrap();
+        let output = folder.path().join("rendered.yaml");
+        fs::write(&output, &build(folder.path()).exits(0).stdout).unwrap();
+        let containers = read(&[output])[0].value["spec"]["template"]["spec"]["containers"].take();
+        containers.as_array().unwrap().iter().map(|one| one["command"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(with("command, component"), [json!(["/wrapper-bin/wrapper", "other"])]);
+    assert_eq!(with("component, command"), [json!(["other"])]);
+    let [first, second] = with("component, sidecar").try_into().unwrap();
+    assert_eq!(first, json!(["sleep", "1"]));
+    assert_eq!(second[0], "/wrapper-bin/wrapper");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use wrapper_tests::{run_program, skip_unless_ci, tool};
 
 /// The images that the examples may name: those of this project, the reader's own, and one that everybody knows.
 const IMAGES: [&str; 4] = [
-    "registry.example.com/wrapper:0.1.0",
+    concat!("registry.example.com/wrapper:", env!("CARGO_PKG_VERSION")),
     "registry.example.com/wrapper-plugins@sha256:",
     "registry.example.com/my-job:1",
     "busybox:1.37",
@@ -154,7 +154,7 @@ fn the_api_server_takes_each_manifest() {
         ("indexed-job.yaml", "[126, 127]", "[127, 126]", "must be ordered"),
         ("indexed-job.yaml", "containerName: my-job", "containerName: job", "must be one of the container"),
         ("cronjob.yaml", "0 3 * * *", "0 25 * * *", "spec.schedule: Invalid value"),
-        ("any-image.yaml", "name: wrapper, mountPath", "name: wrap, mountPath", "volumeMounts[0].name: Not found"),
+        ("any-image.yaml", "name: wrapper-bin, mountPath", "name: wrap, mountPath", "volumeMounts[0].name: Not found"),
         ("job.yaml", "backoffLimit:", "backofLimit:", "unknown field \"spec.backofLimit\""),
     ] {
         let [verdict] = judged(&[changed(folder.path(), file, from, to)]).try_into().unwrap();
