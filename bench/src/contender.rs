@@ -1,5 +1,6 @@
 //! Who is measured.
 
+use anyhow::{Context as _, Result};
 use std::{
     env,
     ffi::OsStr,
@@ -17,10 +18,7 @@ const PLUGINS: &str = "WRAPPER_PLUGIN_PATH";
 /// makes a tenth of how long it takes to execute it; copied one after the other they lie there alike.
 fn copy(program: &Path) -> PathBuf {
     let folder = dist("wrapper").with_file_name("bench").join("programs");
-    let found = env::split_paths(&env::var_os("PATH").unwrap_or_default())
-        .map(|folder| folder.join(program))
-        .find(|path| path.is_file())
-        .unwrap_or_else(|| panic!("{} is not in PATH; `make bench` installs it", program.display()));
+    let found = in_path(program).unwrap_or_else(|error| panic!("{error}"));
     let copy = folder.join(found.file_name().expect("a file"));
     fs::create_dir_all(&folder)
         .and_then(|()| {
@@ -30,6 +28,15 @@ fn copy(program: &Path) -> PathBuf {
         .and_then(|()| fs::copy(&found, &copy))
         .unwrap_or_else(|error| panic!("{} cannot be copied: {error}", found.display()));
     copy
+}
+
+/// Where a shell would find a program.
+pub fn in_path(program: impl AsRef<Path>) -> Result<PathBuf> {
+    let program = program.as_ref();
+    env::split_paths(&env::var_os("PATH").unwrap_or_default())
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+        .with_context(|| format!("{} is not in PATH; `scripts/setup bench inits scale` installs it", program.display()))
 }
 
 /// A way to run a job.

@@ -1,9 +1,10 @@
 //! What an image must have for a contender, beside the job: nothing is taken to be there, as in `distroless/static`.
 
+use crate::contender::in_path;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::{
     collections::BTreeSet,
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -41,13 +42,6 @@ pub fn files(name: &str) -> Result<Files> {
         files.packed += packed.stdout.len() as u64;
     }
     Ok(files)
-}
-
-fn in_path(program: &str) -> Result<PathBuf> {
-    env::split_paths(&env::var_os("PATH").unwrap_or_default())
-        .map(|folder| folder.join(program))
-        .find(|path| path.is_file())
-        .with_context(|| format!("{program} is not in PATH; `scripts/setup scale` installs it"))
 }
 
 /// The loader and the libraries of a program, each as the file that it is; none of one that is static.

@@ -142,11 +142,11 @@ impl Caught {
 
 impl Drop for Caught {
     fn drop(&mut self) {
-        let children = format!("/proc/{0}/task/{0}/children", self.child.id());
-        let job = fs::read_to_string(children).ok().and_then(|text| text.split(' ').next()?.parse().ok());
+        let own = self.child.id();
+        let job = child::children(own).ok().and_then(|children| children.first().copied());
         // SAFETY: no pointers; neither is waited for yet, so their ids are their own.
         unsafe {
-            libc::kill(job.unwrap_or(self.child.id() as libc::pid_t), libc::SIGKILL);
+            libc::kill(job.unwrap_or(own) as libc::pid_t, libc::SIGKILL);
         }
         // It ends with its job.
         drop(self.child.wait());
@@ -191,7 +191,7 @@ pub fn memory(contenders: &[Contender]) -> Result<Vec<Resident>> {
     unsafe { libc::sync() };
     let of = |contender: &Contender| {
         // The hook of a wrapper that has one is not prepared for ever: by then it is gone.
-        let mut child = quiet(&mut contender.command(&["sleep".as_ref(), "2".as_ref()])).spawn()?;
+        let mut child = quiet(&mut contender.command(&["/bin/sleep".as_ref(), "2".as_ref()])).spawn()?;
         thread::sleep(Duration::from_millis(1_000));
         ensure!(child::children(child.id())?.len() == 1, "{} has other children than its job", contender.name);
         let status = fs::read_to_string(format!("/proc/{}/status", child.id()))?;

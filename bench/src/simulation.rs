@@ -178,12 +178,19 @@ fn read(stream: &mut UnixStream) -> Result<String> {
     Ok(String::from_utf8_lossy(&buffer[..count]).into_owned())
 }
 
-/// Adds up what all wrappers have, now and then.
+/// Adds up what all wrappers have, now and then, with the processes of their hooks, which run the same file.
 fn watch(state: &State) {
+    let program = |pid: u32| fs::read_link(format!("/proc/{pid}/exe")).ok();
+    let hooks = |pid: u32| {
+        let wrapper = program(pid);
+        let children = child::children(pid).unwrap_or_default().into_iter();
+        children.filter(move |&child| wrapper.is_some() && program(child) == wrapper)
+    };
     while !state.over.load(Ordering::Relaxed) {
         let running = state.wrappers.lock().expect("no slot panics").clone();
         // One that has just ended has none.
-        let sum = running.into_iter().filter_map(|pid| Memory::of(pid).ok()).sum();
+        let all = running.into_iter().flat_map(|pid| std::iter::once(pid).chain(hooks(pid)));
+        let sum = all.filter_map(|pid| Memory::of(pid).ok()).sum();
         // Not kept while this sleeps.
         state.result.lock().expect("no slot panics").memory.rise_to(sum);
         thread::sleep(SAMPLE);
@@ -236,9 +243,12 @@ impl Simulation {
             ("jobs a second", format!("{:.1}", jobs / self.took)),
             ("CPU time of wrappers, hooks and jobs", format!("{:.2} s", self.cpu)),
             ("the same, a job", format!("{:.2} ms", self.cpu / jobs * 1e3)),
-            ("all wrappers at one moment, private dirty memory at most", mebibytes(self.memory.private_dirty)),
-            ("all wrappers at one moment, PSS at most", mebibytes(self.memory.pss)),
-            ("all wrappers at one moment, resident memory at most", mebibytes(self.memory.rss)),
+            (
+                "all wrappers and hooks at one moment, private dirty memory at most",
+                mebibytes(self.memory.private_dirty),
+            ),
+            ("all wrappers and hooks at one moment, PSS at most", mebibytes(self.memory.pss)),
+            ("all wrappers and hooks at one moment, resident memory at most", mebibytes(self.memory.rss)),
         ];
         for (what, value) in facts {
             text += &format!("| {what} | {value} |\n");

@@ -37,8 +37,8 @@ pub fn page(costs: &[Cost], installs: &[Install], simulation: &Simulation) -> Re
         "# Sizing
 
 What a cluster pays that starts {jobs} wrapped jobs an hour, beside other ways to end the sidecar: reckoned from what one
-run costs. `scripts/setup scale && scripts/bench --scale` measures all of this and writes this page. It is arithmetic, not a
-cluster: put your own numbers in.
+run costs. `scripts/setup scale && scripts/bench --scale` measures it, all but scuttle, and writes this page. It is arithmetic,
+not a cluster: put your own numbers in.
 
 {machine}
 
@@ -48,15 +48,16 @@ cluster: put your own numbers in.
 Time and CPU are on top of what the job takes by itself, a `sleep` of half a second; medians of {rounds}, contenders by turns,
 each run checked for its exit code and its request. The sidecar is a stub on loopback that answers 200; *tini* sends nothing.
 The shells keep the job's exit code, `job; code=$?; curl …; exit $code`. CPU is user and system of all processes of the run.
-Memory is that of the process above the job while it sleeps: *private dirty* is what each pod adds, *resident* counts pages of
-the program too, which pods with the same image share on a node. *Largest process* is the most that one of a run of
+Memory is that of the process above the job while it sleeps, one sample: *private dirty* is what each pod adds, *resident* counts
+pages of the program too, which pods with the same image share on a node. In its first 50 ms a wrapper has the process of its hook
+beside it, which is not in these columns; the run of {count} has it. *Largest process* is the most that one of a run of
 `/bin/true` has, for some milliseconds at the end: a pod's memory limit must have room for it.
 
 *In the image* is what `distroless/static` lacks: the program, and where it is not static the loader and the libraries that
 `ldd` lists for it. The wrapper, the Go launcher and Debian's static busybox are one file; `sh, curl` are {libraries}, Debian's
 dash and its curl with theirs. *Packed* is each file through `gzip`.
 
-`busybox sh, wget` is the cheapest in most columns. What the shells do not do is to pass a SIGTERM on to the job.
+What the shells do not do is to pass a SIGTERM on to the job.
 
 scuttle is not in this run. Its figures are of an earlier one, on a machine with two CPUs, where the job was `/bin/true` and `sh`
 with `curl` took 8.11 ms; its CPU time was not measured. The *Go launcher* stands for it here: some 40 lines of Go that
@@ -94,7 +95,8 @@ A version a day is a twenty-fourth of this an hour.
 
 Where an init container copies the wrapper into an `emptyDir`, the image need not have it, and each pod pays for a copy:
 bytes × *J* are written an hour, and bytes × *P* lie there at a time, on the nodes' disks, and what is not written back yet in
-their memory. With `medium: Memory` all of it is the pods' memory. It is also a container more to start in each pod, which is
+their memory. With `medium: Memory` all of it is the pods' memory. Nor are the pages of a copy shared with another pod's: count
+*resident* for such a wrapper. It is also a container more to start in each pod, which is
 not measured here. In the image the wrapper costs nothing of this.
 
 {install_table}
@@ -265,9 +267,9 @@ fn sidecar_table(costs: &[Cost]) -> String {
         row("left running by every job, each for an hour", JOBS),
     ];
     if let Some(wrapper) = costs.iter().find(|cost| cost.name == "wrapper") {
-        let memory = wrapper.memory.private_dirty as f64 * pods() / 1024.0 / 1024.0;
+        let memory = wrapper.memory.rss as f64 * pods() / 1024.0 / 1024.0;
         let cores = wrapper.cpu * JOBS / 3.6e6;
-        rows.push(format!("| for comparison, all wrappers | | {} | {} GiB |", short(cores), short(memory)));
+        rows.push(format!("| for comparison, all wrappers, *resident* | | {} | {} GiB |", short(cores), short(memory)));
     }
     table("| sidecars | at a time | cores | memory |", rows)
 }
