@@ -47,7 +47,9 @@ arm64: build ## Cross-compile into target/dist/arm64, and test that in emulators
 	@scripts/build arm64 $(DIST)/arm64 wrapper
 	@scripts/emulated arm64
 
-riscv64 s390x: build
+riscv64: build ## The same for riscv64, without a whole machine
+s390x: build ## The same for s390x, without a whole machine
+riscv64 s390x:
 	@scripts/setup cross-$@ qemu test
 	@scripts/build $@ $(DIST)/$@ wrapper
 	@scripts/emulated $@
@@ -55,13 +57,13 @@ riscv64 s390x: build
 # With no test skipped, as here everything is there for them.
 images pod-test manifests-test: export CI := true
 
-images: build ## Build the images of the Dockerfile without a daemon, for arm64 too, and run them
+images: build ## As root: build the images of the Dockerfile without a daemon, for arm64 too, and run them
 	@scripts/setup containers dockerfiles envoy cross-arm64
 	@scripts/build arm64 $(DIST)/arm64 wrapper
 	@scripts/images $(ARCH) arm64
 	@scripts/test --test images --test dockerfiles
 
-pod-test: images ## Run wrapped jobs in pods beside a real Envoy
+pod-test: images ## As root: run wrapped jobs in pods beside a real Envoy
 	@scripts/setup manifests
 	@scripts/test --test pod
 
