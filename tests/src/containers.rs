@@ -2,7 +2,7 @@
 //!
 //! Where they are missing the tests that need them are skipped, but not under `CI=true`.
 
-use crate::{Outcome, Run, run_program, skip_unless_ci};
+use crate::{Run, run_program, skip_unless_ci};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -22,8 +22,14 @@ impl Podman {
     pub fn find() -> Option<Self> {
         let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
         let images = tests.join("../target/containers/images");
-        if !images.join("overlay-images/images.json").exists() {
-            skip_unless_ci("it needs the images that `make images` builds");
+        // Of the binaries that there are: a digest for each file, as sha256sum(1) has them.
+        let root = tests.join("..");
+        let current = Command::new("sha256sum")
+            .args(["--check", "--status", "target/containers/built-from"])
+            .current_dir(&root)
+            .output();
+        if !current.is_ok_and(|output| output.status.success()) {
+            skip_unless_ci("it needs images of the binaries in target/dist, which `make images` builds as root");
             return None;
         }
         // A short path, since podman takes no runroot of more than 50 characters.
@@ -70,6 +76,11 @@ impl Podman {
         Image { folder }
     }
 
+    /// A command at the end of a test, which may be a panic: so this one does not panic.
+    pub fn put_away(&self, arguments: &[&str]) {
+        drop(self.command(arguments).under(&["timeout", "--kill-after=5", "60"]).start().wait());
+    }
+
     /// A folder of this test's own, for files that containers are given.
     pub fn folder(&self) -> &Path {
         self.own.path()
@@ -79,9 +90,8 @@ impl Podman {
 impl Drop for Podman {
     fn drop(&mut self) {
         // Whatever still runs, and the mounts, without which the folder could not be removed.
-        let left: Outcome = self.command(&["pod", "rm", "--all", "--force", "--time", "0"]).outcome();
-        let also = self.command(&["rm", "--all", "--force", "--time", "0"]).outcome();
-        drop((left, also));
+        self.put_away(&["pod", "rm", "--all", "--force", "--time", "0"]);
+        self.put_away(&["rm", "--all", "--force", "--time", "0"]);
         drop(Command::new("umount").arg(self.own.path().join("root/overlay")).output());
     }
 }

@@ -198,6 +198,13 @@ impl Run {
         self
     }
 
+    /// Runs it where nothing in a folder may be executed.
+    #[must_use]
+    pub fn with_noexec(self, folder: &Path) -> Self {
+        let mount = "mount --bind \"$0\" \"$0\" && mount -o remount,bind,noexec \"$0\" && exec \"$@\"";
+        self.under(&["unshare", "--mount", "sh", "-c", mount, folder.to_str().expect("UTF-8")])
+    }
+
     /// Runs it as process 1 of a PID namespace with a /proc of its own, which ends when it does.
     #[must_use]
     pub fn as_pid_1(self) -> Self {

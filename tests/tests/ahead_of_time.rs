@@ -59,15 +59,11 @@ fn what_is_compiled_for_another_cpu_or_by_another_version_is_refused_with_the_wa
 #[test]
 fn where_nothing_may_be_executed_bytecode_runs_and_machine_code_is_refused_with_the_cause() {
     let folder = tempfile::tempdir().unwrap();
-    let mount = "mount -t tmpfs -o noexec none \"$0\"/data && cp \"$0\"/*.cwasm \"$0\"/data && exec \"$@\"";
-    fs::create_dir(folder.path().join("data")).unwrap();
     for target in ["pulley64", ARCH] {
-        echo(folder.path(), target);
-        let plugin = folder.path().join("data").join(target).with_extension("cwasm");
+        let plugin = echo(folder.path(), target);
         for wrapper in wrappers() {
-            let under = ["unshare", "--mount", "sh", "-c", mount, folder.path().to_str().unwrap()];
-            let arguments = ["--plugin", plugin.to_str().unwrap(), "sh", "-c", "exit 3"];
-            let outcome = run_program(wrapper, arguments).under(&under).outcome();
+            let run = run_program(wrapper, ["--plugin", &plugin, "sh", "-c", "exit 3"]);
+            let outcome = run.with_noexec(folder.path()).outcome();
             if target == ARCH {
                 outcome.exits(125).says("is machine code in a place that is mounted noexec; put it elsewhere");
             } else {

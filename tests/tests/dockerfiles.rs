@@ -63,14 +63,16 @@ fn whatever_the_platform_it_is_compiled_by_the_machine_that_builds() {
                 assert_eq!(base.iter().map(|image| image.what.as_str()).collect::<Vec<_>>(), expected);
                 assert!(base.iter().all(|image| cpu(image) == plan.platform), "{plan:?}");
                 assert_eq!(plan.user, if target == "plugins" { "" } else { "65532:65532" });
-                let title = plan.labels.unwrap().remove("org.opencontainers.image.title").unwrap();
+                let label =
+                    |name: &str| plan.labels.as_ref().unwrap()[&format!("org.opencontainers.image.{name}")].as_str();
+                assert_eq!(label("version"), env!("CARGO_PKG_VERSION"));
                 let expected = match target {
                     "" | "wrapper" => "wrapper",
                     "tool" => "wrapper-plugin",
                     "slim" => "wrapper-slim",
                     _ => "wrapper-plugins",
                 };
-                assert_eq!(title, expected);
+                assert_eq!(label("title"), expected);
             }
         }
     }
@@ -84,7 +86,7 @@ fn the_dockerfiles_of_the_examples_are_for_every_platform_too() {
             assert!(plan.warnings.is_empty(), "{name}: {:?}", plan.warnings);
             assert_eq!(plan.user, "65532:65532", "{name}");
             for step in plan.images.iter().chain(&plan.commands) {
-                // The compiler of plugins runs where the image is built: what it makes is for every CPU.
+                // The compiler of plugins runs where the image is built: what it makes is not for one CPU.
                 let builds = step.what.contains("wrapper-plugin");
                 let expected = if builds { "linux/amd64" } else { &plan.platform };
                 assert_eq!(format!("linux/{}", step.cpu), expected, "{name}: {step:?}");

@@ -1,12 +1,13 @@
 //! The images of the Dockerfile, as `scripts/images` builds them, run as a cautious cluster would.
 
-use std::{collections::BTreeSet, fs, time::Duration};
-use wrapper_tests::{Podman, dist};
+use std::{collections::BTreeSet, fs};
+use wrapper_tests::{Podman, dist, run_program};
 
-const WRAPPER: &str = "registry.example.com/wrapper:0.1.0";
-const SLIM: &str = "registry.example.com/wrapper-slim:0.1.0";
-const TOOL: &str = "registry.example.com/wrapper-plugin:0.1.0";
-const PLUGINS: &str = "registry.example.com/wrapper-plugins:0.1.0";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+const WRAPPER: &str = concat!("registry.example.com/wrapper:", env!("CARGO_PKG_VERSION"));
+const SLIM: &str = concat!("registry.example.com/wrapper-slim:", env!("CARGO_PKG_VERSION"));
+const TOOL: &str = concat!("registry.example.com/wrapper-plugin:", env!("CARGO_PKG_VERSION"));
+const PLUGINS: &str = concat!("registry.example.com/wrapper-plugins:", env!("CARGO_PKG_VERSION"));
 const MY_JOB: &str = "registry.example.com/my-job:1";
 
 /// Where one is inspected.
@@ -43,7 +44,7 @@ fn each_image_says_what_it_is_and_is_not_for_root() {
         let about = about(&podman, image);
         let label =
             |name: &str| about["Labels"][format!("org.opencontainers.image.{name}")].as_str().unwrap_or_default();
-        assert_eq!((label("title"), label("version"), label("licenses")), (title, "0.1.0", "Apache-2.0"), "{image}");
+        assert_eq!((label("title"), label("version"), label("licenses")), (title, VERSION, "Apache-2.0"), "{image}");
         assert!(!label("description").is_empty());
         if image != PLUGINS {
             assert_eq!(about["User"], "65532:65532", "{image}");
@@ -77,15 +78,16 @@ fn as_process_1_with_nothing_at_all_the_wrapper_keeps_the_jobs_code_and_runs_its
 #[test]
 fn a_plugin_file_is_compiled_or_loaded_there_too() {
     let Some(podman) = Podman::find() else { return };
-    let quick = ["--env", "HOOK_QUIT_RETRY=0s", "--entrypoint", "/wrapper"];
-    let volume =
-        |file: &str| format!("{}:/plugin{}:ro", dist(file).canonicalize().unwrap().display(), &file[file.len() - 5..]);
-    let wasm = ["--volume", &volume("plugins/echo.wasm")];
-    podman
-        .confined(&[&quick[..], &wasm].concat(), MY_JOB, &["--plugin", "/plugin.wasm", "/my-job", "exit", "4"])
-        .outcome()
-        .exits(4)
-        .says("plugin: my-job exited 4");
+    let wasm = dist("plugins/echo.wasm").canonicalize().unwrap();
+    let cwasm = podman.folder().join("echo.cwasm");
+    let compile = ["compile".as_ref(), wasm.as_os_str(), "-o".as_ref(), cwasm.as_os_str()];
+    run_program(dist("wrapper-plugin"), compile).outcome().exits(0);
+    for (file, plugin) in [(wasm, "/plugin.wasm"), (cwasm, "/plugin.cwasm")] {
+        let volume = format!("{}:{plugin}:ro", file.display());
+        let options = ["--volume", &volume, "--entrypoint", "/wrapper"];
+        let outcome = podman.confined(&options, MY_JOB, &["--plugin", plugin, "/my-job", "exit", "4"]).outcome();
+        outcome.exits(4).says("plugin: my-job exited 4");
+    }
 }
 
 #[test]
@@ -122,11 +124,7 @@ fn an_init_container_installs_it_into_a_volume_and_it_runs_from_there() {
     std::os::unix::fs::chown(&bin, Some(65532), Some(65532)).unwrap();
     let volume = |options: &str| format!("{}:/wrapper-bin{options}", bin.display());
     for image in [WRAPPER, SLIM] {
-        podman
-            .confined(&["--volume", &volume("")], image, &["--install", "/wrapper-bin/wrapper"])
-            .outcome()
-            .exits(0)
-            .within(Duration::from_secs(10));
+        podman.confined(&["--volume", &volume("")], image, &["--install", "/wrapper-bin/wrapper"]).outcome().exits(0);
         let options =
             ["--volume", &volume(":ro"), "--env", "HOOK_QUIT_RETRY=0s", "--entrypoint", "/wrapper-bin/wrapper"];
         let job = ["sh", "-c", "echo hello; exit 6"];

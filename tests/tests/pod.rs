@@ -5,10 +5,9 @@ use serde_json::{Value, json};
 use std::{
     fs,
     path::Path,
-    process::Command,
     time::{Duration, Instant},
 };
-use wrapper_tests::{Podman, tool, wait_until};
+use wrapper_tests::{Podman, run_program, tool, wait_until};
 
 const MY_JOB: &str = "registry.example.com/my-job:1";
 
@@ -23,6 +22,16 @@ fn job(plugins: &str, arguments: &[&str]) -> Value {
         "name": "my-job", "image": MY_JOB, "args": arguments,
         "env": [{ "name": "WRAPPER_PLUGIN_PATH", "value": plugins }],
     })
+}
+
+/// A container whose hook waits for Envoy as long as that takes to come up on a busy machine.
+fn patient(mut container: Value) -> Value {
+    let variables = &mut container["env"];
+    if variables.is_null() {
+        *variables = json!([]);
+    }
+    variables.as_array_mut().unwrap().push(json!({ "name": "HOOK_QUIT_RETRY", "value": "20s" }));
+    container
 }
 
 /// A pod of podman's, of which each container's name begins with the pod's.
@@ -60,9 +69,9 @@ impl<'a> Pod<'a> {
         self.podman.output(&["start", &self.container(name)]);
     }
 
-    /// A container's exit code, when it has ended, which it must in ten seconds.
+    /// A container's exit code, when it has ended, which it must in a minute.
     fn exit_code(&self, name: &str) -> i32 {
-        let outcome = self.podman.command(&["wait", &self.container(name)]).bound(10).outcome();
+        let outcome = self.podman.command(&["wait", &self.container(name)]).bound(60).outcome();
         outcome.exits(0).stdout.trim().parse().unwrap()
     }
 
@@ -92,7 +101,7 @@ impl<'a> Pod<'a> {
 
 impl Drop for Pod<'_> {
     fn drop(&mut self) {
-        drop(self.podman.command(&["pod", "rm", "--force", "--time", "0", self.name]).outcome());
+        self.podman.put_away(&["pod", "rm", "--force", "--time", "0", self.name]);
     }
 }
 
@@ -109,15 +118,20 @@ fn a_pod_is_done_within_a_second_of_its_job_and_keeps_the_jobs_exit_code() {
     for (name, code, plugins) in
         [("zero", 0, "istio-quit"), ("three", 3, "istio-quit"), ("waited", 3, "istio-wait:istio-quit")]
     {
-        let spec = json!({ "containers": [envoy(), job(plugins, &["exit", &code.to_string()])] });
-        let pod = Pod::play(&podman, name, spec);
-        assert_eq!(pod.exit_code("my-job"), code, "{}", pod.log("my-job"));
-        assert_eq!(pod.exit_code("istio-proxy"), 0, "{}", pod.log("istio-proxy"));
-        assert!(pod.log("my-job").contains(": the sidecar quits"), "{}", pod.log("my-job"));
-        for container in ["my-job", "istio-proxy"] {
-            let took = pod.ended_after_job(container);
-            assert!(took < Duration::from_secs(1), "{name}: {container} ended {took:?} after the job");
-        }
+        let mut took = Vec::new();
+        // A machine that has other things to do may hold up a pod, though not each of some.
+        let is_done_in_time = (1..=3).any(|attempt| {
+            let job = patient(job(plugins, &["exit", &code.to_string()]));
+            let spec = json!({ "containers": [envoy(), job] });
+            let name = format!("{name}{attempt}");
+            let pod = Pod::play(&podman, &name, spec);
+            assert_eq!(pod.exit_code("my-job"), code, "{}", pod.log("my-job"));
+            assert_eq!(pod.exit_code("istio-proxy"), 0, "{}", pod.log("istio-proxy"));
+            assert!(pod.log("my-job").contains(": the sidecar quits"), "{}", pod.log("my-job"));
+            took.push(["my-job", "istio-proxy"].map(|container| pod.ended_after_job(container)));
+            took[attempt - 1].iter().all(|took| *took < Duration::from_secs(1))
+        });
+        assert!(is_done_in_time, "{name}: job and sidecar ended so long after the job: {took:?}");
     }
 }
 
@@ -164,9 +178,13 @@ fn the_job_is_held_until_a_late_envoy_is_ready() {
 /// The pod of an example, with the sidecar that a mesh would add to it.
 fn of_an_example(podman: &Podman, file: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/kubernetes").join(file);
-    let read = "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))";
-    let python = Command::new(tool("schemas/bin/python")).args(["-c", read]).arg(path).output().unwrap();
-    let mut spec = serde_json::from_slice::<Value>(&python.stdout).unwrap()["spec"]["template"]["spec"].take();
+    let read = "import json, sys, yaml; print(json.dumps([*yaml.safe_load_all(open(sys.argv[1]))]))";
+    let python = run_program(tool("schemas/bin/python"), ["-c".as_ref(), read.as_ref(), path.as_os_str()]).outcome();
+    let mut objects: Vec<Value> = serde_json::from_str(&python.exits(0).stdout).unwrap();
+    let job = objects.iter_mut().find(|object| object["kind"] == "Job").unwrap();
+    let mut spec = job["spec"]["template"]["spec"].take();
+    let container = &mut spec["containers"][0];
+    *container = patient(container.take());
     spec["containers"].as_array_mut().unwrap().push(envoy());
     // podman of Debian 12 has no emptyDir yet.
     for volume in spec["volumes"].as_array_mut().into_iter().flatten() {
@@ -185,7 +203,8 @@ fn an_example_that_is_copied_as_it_is_ends_with_its_job() {
     for (name, file, says) in [
         ("job", "job.yaml", "hello from my-job"),
         ("any-image", "any-image.yaml", "hello from busybox"),
-        ("restricted", "report.yaml", "hello from my-job"),
+        ("report", "report.yaml", "hello from my-job"),
+        ("restricted", "restricted.yaml", "hello from my-job"),
     ] {
         let pod = Pod::play(&podman, name, of_an_example(&podman, file));
         assert_eq!((pod.exit_code("my-job"), pod.exit_code("istio-proxy")), (0, 0), "{file}: {}", pod.log("my-job"));
