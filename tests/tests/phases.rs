@@ -6,7 +6,7 @@ use std::{
     process::Child,
 };
 use wrapper_tests::{
-    HOSTILE, Run,
+    HOSTILE, Run, Running,
     guests::{MEMORY, hook},
     run, wait_until,
 };
@@ -166,18 +166,14 @@ fn while_before_start_hooks_run_other_signals_are_kept_for_the_job() {
 
 #[test]
 fn while_the_job_runs_every_signal_is_the_jobs() {
-    let mut child = hooked("", "", &[PROBE, "catch"]).start();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
-    stdout.read_line(&mut line).unwrap();
+    let (running, _) = Running::start(hooked("", "", &[PROBE, "catch"]));
     for signal in ASKS_TO_END.into_iter().chain(OTHERS) {
-        send(&child, signal);
-        line.clear();
-        stdout.read_line(&mut line).unwrap();
-        assert_eq!(line, format!("got {signal} 0\n"));
+        running.send(signal);
+        assert_eq!(running.line(), format!("got {signal} 0"));
     }
-    send(&child, libc::SIGALRM);
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    running.send(libc::SIGALRM);
+    let (code, log) = running.end();
+    assert_eq!(code, Some(0), "{log}");
 }
 
 #[test]
