@@ -49,9 +49,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for built_in in &built_ins {
         let (before_start, after_exit) = (built_in.hook == Hook::BeforeStart, built_in.hook == Hook::AfterExit);
         let (name, compiled) = (&built_in.name, &statics[&built_in.component]);
+        let variables = &built_in.variables;
         writeln!(
             text,
-            "BuiltIn {{ name: {name:?}, before_start: {before_start}, after_exit: {after_exit}, compiled: &{compiled}.0 }},"
+            "BuiltIn {{ name: {name:?}, before_start: {before_start}, after_exit: {after_exit}, variables: &{variables:?}, \
+             compiled: &{compiled}.0 }},"
         )?;
     }
     fs::write(out_dir.join("built_ins.rs"), text + "];")?;

@@ -21,7 +21,7 @@ use wrapper::{
     report::{LONGEST, one_line},
     sandbox::{
         Code, Sandbox,
-        client::Client,
+        client::{Client, Reading},
         compile,
         egress::{Destination, EgressPolicy},
         guest_log::GuestLog,
@@ -120,17 +120,22 @@ thread_local! {
 pub fn response(data: &[u8]) {
     let (answer, port) = &*SERVER;
     *answer.lock().expect("no panic in there") = data.to_vec();
-    let request = Request::get(format!("http://127.0.0.1:{port}/"))
-        .body(Empty::new().map_err(|never| match never {}).boxed_unsync())
-        .expect("a request");
     RUNTIME.with_borrow(|runtime| {
         runtime.block_on(async {
             let client = Client::new(EgressPolicy::default(), GuestLog::new("fuzz"));
             let exchange = async {
-                let Ok(response) = client.send(request, RequestOptions::default()).await else { return };
-                assert!(response.headers().len() <= limits::RESPONSE_HEADERS);
-                if let Ok(body) = response.into_body().collect().await {
-                    assert!(body.to_bytes().len() as u64 <= limits::RESPONSE_BODY);
+                for (reading, fields) in
+                    [(Reading::Head, limits::RESPONSE_HEADERS), (Reading::Status, limits::STATUS_HEADERS)]
+                {
+                    let request = Request::get(format!("http://127.0.0.1:{port}/"))
+                        .body(Empty::new().map_err(|never| match never {}).boxed_unsync())
+                        .expect("a request");
+                    let options = RequestOptions::default();
+                    let Ok(response) = client.send(request, options, reading).await else { continue };
+                    assert!(response.headers().len() <= fields);
+                    if let Ok(body) = response.into_body().collect().await {
+                        assert!(body.to_bytes().len() as u64 <= limits::RESPONSE_BODY);
+                    }
                 }
             };
             tokio::time::timeout(Duration::from_secs(5), exchange).await.expect("it ends when the connection does");

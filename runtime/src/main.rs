@@ -10,7 +10,7 @@ use std::{
     ffi::c_int,
     io::{Write as _, stdout},
     path::Path,
-    time::Instant,
+    time::{Duration, Instant},
 };
 use wrapper::{
     cli::{self, Command, Invocation, OnHookFailure, Options},
@@ -41,7 +41,7 @@ fn run() -> u8 {
         Ok(Invocation::Check(options)) => {
             begin(&options);
             let mut supervisor = Supervisor::new(signals, Behaviour::default());
-            let usable = plugin::check(&options.plugins, &mut supervisor, options.start_timeout, options.log_format);
+            let usable = plugin::check(&options.plugins, &mut supervisor, start_timeout(&options), options.log_format);
             return if usable { 0 } else { code::REFUSED };
         }
         Ok(Invocation::Install { path, force }) => {
@@ -53,14 +53,21 @@ fn run() -> u8 {
     begin(&options);
     let mut supervisor = Supervisor::new(signals, options.behaviour.clone());
 
-    let start_by = Instant::now() + options.start_timeout;
+    let start_by = Instant::now() + start_timeout(&options);
     let (mut plugins, refused) =
         plugin::load_all(&options.plugins, options.cache.as_deref(), &mut supervisor, start_by);
-    let mut job = JobFacts { name: command.name(), started: None, status: None, ran: None };
+    let mut job = JobFacts {
+        name: command.name(),
+        started: None,
+        status: None,
+        ran: None,
+        asked_to_end: supervisor.asked_to_end.flag(),
+    };
     let (mut prepared, mut results) = (None, Vec::new());
+    let limit = (start_by, options.start_timeout.is_some());
     let status = match refused {
         Some(why) => ExitStatus::refused(why),
-        None => hooks::before_start(&mut supervisor, &mut plugins, &job, start_by, &mut results)
+        None => hooks::before_start(&mut supervisor, &mut plugins, &job, limit, &mut results)
             .and_then(|()| run_job(&mut supervisor, &command, &mut job, &mut plugins, &options, &mut prepared))
             .unwrap_or_else(|not_started| not_started),
     };
@@ -78,6 +85,11 @@ fn run() -> u8 {
         Account { job: &job, status: &status, exit_code, hooks: &results }.write(path);
     }
     exit_code
+}
+
+/// The time limit of the start.
+fn start_timeout(options: &Options) -> Duration {
+    options.start_timeout.unwrap_or(plugin::START_TIMEOUT)
 }
 
 /// The job's, as it is to be reported.
@@ -134,7 +146,7 @@ fn run_job(
         *prepared = hooks::prepare_after_exit(plugins, facts);
     }
     tracing::info!("started {} (pid {})", facts.name, job.pid);
-    plugin::compile_beside(plugins, supervisor, options.start_timeout);
+    plugin::compile_beside(plugins, supervisor, start_timeout(options));
     let status = supervisor.wait_for_job(&job, prepared);
     let ran = job.started.elapsed();
     facts.ran = Some(ran);

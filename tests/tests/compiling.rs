@@ -66,7 +66,7 @@ fn the_job_does_not_wait_for_the_compiler_and_its_end_does_not_either() {
     outcome
         .exits(3)
         .says("large: warning: failed in ")
-        .says("was not compiled by its deadline; --hook-timeout grants more");
+        .says("was not compiled by its deadline; --hook-timeout allows more");
     // One that never starts.
     let outcome = run(["--plugin", &plugin, "/no/such/command"]).outcome();
     outcome.exits(127).says("large: done in ");

@@ -84,10 +84,10 @@ fn a_wait_tells_of_itself_at_its_start_every_ten_seconds_and_at_its_end() {
     assert_eq!(outcome.exits(125).stdout, "");
     let place = "localhost:15021";
     let lines: Vec<_> = outcome.stderr.lines().collect();
-    assert_eq!(lines[0], format!("istio-wait: waiting for Istio on {place} until 12 s"));
+    assert_eq!(lines[0], format!("istio-wait: waiting for Istio on {place}, at most 12 s"));
     assert_eq!(lines[1], format!("istio-wait: {place} is not ready: nothing listens there"));
-    assert_eq!(lines[2], "wrapper: still waiting for istio-wait after 10 s, until 12 s");
-    let why = format!("Istio on {place} is not ready: nothing listens there; --start-timeout or timeout= grants more");
+    assert_eq!(lines[2], "wrapper: still waiting for istio-wait after 10 s, at most 12 s");
+    let why = format!("Istio on {place} is not ready: nothing listens there; --start-timeout or timeout= allows more");
     assert!(lines[3].starts_with("istio-wait: warning: failed in ") && lines[3].ends_with(&why), "{lines:#?}");
     let told = "wrapper: error: echo was not started: before-start hook istio-wait failed after ";
     assert!(lines[4].starts_with(told) && lines[4].ends_with(&why), "{lines:#?}");
@@ -157,7 +157,10 @@ fn who_is_asked_to_end_while_it_waits_ends_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let report = folder.path().join("report");
         let options = ["--plugin", "istio-wait", "--plugin", "istio-quit", "--report", report.to_str().unwrap()];
-        let mut child = run(options.iter().chain(&["echo", "started"])).start();
+        // The same port would tell whether it is ready.
+        let url = "http://localhost:15021/healthz/ready";
+        let mut run = run(options.iter().chain(&["echo", "started"])).env("HOOK_ISTIO_WAIT_URL", url);
+        let mut child = run.start();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut log = String::new();
         while !log.contains("is not ready") {
@@ -185,7 +188,7 @@ fn who_is_asked_to_end_while_it_waits_ends_at_once() {
 fn the_job_starts_without_what_is_not_required() {
     own_network();
     let outcome = run(["--plugin", "istio-wait,required=false,timeout=500ms", "sh", "-c", "exit 3"]).outcome();
-    outcome.exits(3).says("istio-wait: warning: failed in ").says("grants more");
+    outcome.exits(3).says("istio-wait: warning: failed in ").says("allows more");
     outcome.says("wrapper: the start goes on without istio-wait, which has required=false");
     outcome.within(Duration::from_millis(500) + NEAR);
 

@@ -85,7 +85,7 @@ fn a_plugin_whose_memory_does_not_fit_is_refused_before_the_job_starts() {
     let spec = format!("{},memory=1KiB", dist("plugins/echo.wasm").display());
     let outcome = run(["--plugin", &spec, "echo", "started"]).outcome();
     assert_eq!(outcome.exits(125).stdout, "");
-    outcome.says("KiB of memory, and has 1 KiB; memory= grants more");
+    outcome.says("KiB of memory, and has 1 KiB; memory= allows more");
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn it_tells_of_the_job_and_of_each_hook() {
     );
     assert!(echo["memory-bytes"].as_u64().unwrap() >= 1 << 16 && hostile["memory-bytes"].is_null(), "{account}");
     assert_eq!((&hostile["plugin"], &hostile["result"]), (&json!("hostile"), &json!("failed")));
-    assert_eq!(hostile["message"], "stopped at its deadline; timeout= grants more");
+    assert_eq!(hostile["message"], "stopped at its deadline; timeout= allows more");
     assert!(hostile["duration-ms"].as_f64().unwrap() >= 290., "{account}");
 }
 

@@ -20,11 +20,11 @@ fn hostile_with(settings: &str, instruction: &str) -> Outcome {
 #[test]
 fn a_guest_that_does_not_return_is_stopped_at_the_deadline() {
     for instruction in ["spin", "sleep"] {
-        hostile(instruction).exits(3).says(": stopped at its deadline; --hook-timeout grants more").within(STOPPED);
+        hostile(instruction).exits(3).says(": stopped at its deadline; --hook-timeout allows more").within(STOPPED);
     }
     hostile_with(",timeout=200ms", "spin")
         .exits(3)
-        .says("stopped at its deadline; timeout= grants more")
+        .says("stopped at its deadline; timeout= allows more")
         .within(STOPPED - Duration::from_millis(800));
 }
 
@@ -59,7 +59,7 @@ fn a_debug_build_of_a_plugin_names_the_functions_of_a_trap() {
 
 #[test]
 fn memory_is_bounded() {
-    hostile("memory").exits(3).says("it was refused more than 64 MiB of memory; memory= grants more");
+    hostile("memory").exits(3).says("it was refused more than 64 MiB of memory; memory= allows more");
     hostile_with(",memory=4MiB", "memory").exits(3).says("it was refused more than 4 MiB");
 }
 
@@ -144,7 +144,7 @@ fn requests_to_anywhere_else_are_denied_and_say_why() {
             .exits(3)
             .says("fetch failed: ErrorCode::DestinationIpProhibited")
             .says(&format!("warning: denied GET http://{host}:{port}/: "))
-            .says("a hook reaches only this host, as localhost, 127.0.0.1 or [::1]; no option grants more");
+            .says("a hook reaches only this host, as localhost, 127.0.0.1 or [::1]; no option allows more");
     }
     hostile(&format!("fetch https://localhost:{port}/"))
         .exits(3)
@@ -226,7 +226,7 @@ fn a_request_cannot_break_out_of_its_place_on_the_wire() {
     hostile("header x-a=1CRLFx-b: 2").exits(3).says("is not a header's value");
     hostile("header x a=1").exits(3).says("is not a header's name");
     for name in ["host", "Content-Length", "transfer-encoding", "connection", "upgrade", "proxy-authorization"] {
-        hostile(&format!("header {name}=1")).exits(3).says("the wrapper sets it; no option grants it");
+        hostile(&format!("header {name}=1")).exits(3).says("the wrapper sets it; no option allows it");
     }
     assert_eq!(server.requests(), []);
 }

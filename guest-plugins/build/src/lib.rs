@@ -70,6 +70,8 @@ pub struct BuiltIn {
     pub name: String,
     /// What it runs. Its component may have more.
     pub hook: Hook,
+    /// Variables that it may see, in addition to those named `HOOK_…`.
+    pub variables: Vec<&'static str>,
     /// The component, which several may share.
     pub component: PathBuf,
     /// The same for those who load it as a file: it has this hook only, and is called by this name.
@@ -111,12 +113,19 @@ pub fn build(names: &[&str], profile: Profile, target_dir: &Path) -> Result<Vec<
 pub fn build_built_ins(profile: Profile, target_dir: &Path) -> Result<Vec<BuiltIn>, Error> {
     let components = build(&["echo", "sidecars"], profile, target_dir)?;
     let (echo, sidecars) = (&components[0], &components[1]);
-    let echo = BuiltIn { name: "echo".to_owned(), hook: Hook::AfterExit, component: echo.clone(), file: echo.clone() };
+    let echo = BuiltIn {
+        name: "echo".to_owned(),
+        hook: Hook::AfterExit,
+        variables: Vec::new(),
+        component: echo.clone(),
+        file: echo.clone(),
+    };
     let sidecars = table::names().into_iter().map(|(name, kind)| {
         let hook = if kind == table::Kind::Wait { Hook::BeforeStart } else { Hook::AfterExit };
         let file = sidecars.with_file_name(&name).with_extension("wasm");
         componentize(&module("sidecars", profile, target_dir), Some(hook), &file)?;
-        Ok(BuiltIn { name, hook, component: sidecars.clone(), file })
+        let variables = table::variables(&name);
+        Ok(BuiltIn { name, hook, variables, component: sidecars.clone(), file })
     });
     let mut all = sidecars.chain([Ok(echo)]).collect::<Result<Vec<_>, Error>>()?;
     all.sort_unstable_by(|one, other| one.name.cmp(&other.name));

@@ -7,6 +7,7 @@ wit_bindgen::generate!({
         world imports {
             import wrapper:hook/job@0.1.0;
             import wrapper:hook/plugin@0.1.0;
+            import wrapper:hook/sidecar@0.1.0;
             import wrapper:hook/log@0.1.0;
             import wrapper:hook/localhost@0.1.0;
             import wasi:cli/environment@0.2.12;

@@ -28,6 +28,12 @@ pub fn status() -> Option<ExitStatus> {
     job::status()
 }
 
+/// Whether a signal has asked the job or the wrapper to end by now. The pod may be killed soon, so a hook that waits for what
+/// may never come gives up then.
+pub fn asked_to_end() -> bool {
+    job::asked_to_end()
+}
+
 /// From the job's start to its end, to the millisecond. None until it has ended, and where it never started.
 pub fn duration() -> Option<Duration> {
     job::duration().map(Duration::from_millis)

@@ -26,7 +26,7 @@
 //! * `wasm32-wasip2` makes a component at once. Its standard library imports more of WASI than the hook uses, which the
 //!   wrapper offers as empty rooms: no files, no sockets, no names.
 //!
-//! What a hook can reach is in [`job`], [`plugin`], [`log`], [`localhost`], [`mod@env`], [`sleep`], [`now`] and [`random`]. A panic is logged as an error
+//! What a hook can reach is in [`job`], [`plugin`], [`sidecar`], [`log`], [`localhost`], [`mod@env`], [`sleep`], [`now`] and [`random`]. A panic is logged as an error
 //! with its place in the source, and ends the hook; the job's exit code stays what it was.
 
 mod bindings;
@@ -35,6 +35,7 @@ pub mod job;
 pub mod localhost;
 pub mod log;
 pub mod plugin;
+pub mod sidecar;
 mod status;
 
 pub use bindings::ExitStatus;

@@ -18,19 +18,32 @@ use std::{fmt, time::Duration};
 
 /// An HTTP/1.1 request. `Host` and `Content-Length` are set by the wrapper.
 #[derive(Clone, Debug)]
-pub struct Request(wit::Request);
+pub struct Request {
+    address: String,
+    sent: wit::Request,
+}
+
+/// What means this host whatever its addresses are.
+const LOCALHOST: &str = "localhost";
 
 impl Request {
     /// A request with any method. The path may have a query and begins with `/`.
     pub fn new(method: &str, port: u16, path: &str) -> Self {
-        Self(wit::Request {
+        let sent = wit::Request {
             method: method.to_owned(),
             port,
             path: path.to_owned(),
             headers: Vec::new(),
             body: Vec::new(),
             timeout_ms: None,
-        })
+        };
+        Self { address: LOCALHOST.to_owned(), sent }
+    }
+
+    /// A request with any method for a URL.
+    pub fn to(method: &str, url: &Url) -> Self {
+        let address = url.host.trim_matches(['[', ']']).to_owned();
+        Self { address, ..Self::new(method, url.port, &url.path) }
     }
 
     /// A GET request.
@@ -46,33 +59,43 @@ impl Request {
     /// Adds a header field.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.0.headers.push((name.to_owned(), value.to_owned()));
+        self.sent.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// Sets the body.
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.0.body = body.into();
+        self.sent.body = body.into();
         self
     }
 
     /// Bounds the whole exchange. The hook's own deadline counts where it is earlier.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.0.timeout_ms = Some(u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX));
+        self.sent.timeout_ms = Some(u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX));
         self
     }
 
     /// Sends the request and waits for the whole response. A redirect is not followed.
     pub fn send(&self) -> Result<Response, Error> {
-        Ok(wit::send(&self.0)?.into())
+        let response =
+            if self.address == LOCALHOST { wit::send(&self.sent) } else { wit::send_to(&self.address, &self.sent) };
+        Ok(response?.into())
     }
 
-    /// Sends the request and waits for the head of the response, which has no body then: for a server whose status says all,
-    /// and which may end before it has sent more.
+    /// Sends the request and waits for the head of the response, which has no body then. The server may notice that the
+    /// hook hangs up before it has sent more; [`Request::send_for_status`] hears it out. To 127.0.0.1 or ::1, also if the
+    /// request is for a URL with another address.
     pub fn send_for_head(&self) -> Result<Response, Error> {
-        Ok(wit::send_for_head(&self.0)?.into())
+        Ok(wit::send_for_head(&self.sent)?.into())
+    }
+
+    /// Sends the request to a server whose status says all, such as a sidecar that is asked to quit. The status line decides,
+    /// whatever the rest is like. The body is read to its end, at most 1 MiB and 10 seconds of it; the response has its first
+    /// 4 KiB.
+    pub fn send_for_status(&self) -> Result<Response, Error> {
+        Ok(wit::send_for_status(&self.address, &self.sent)?.into())
     }
 }
 
@@ -113,7 +136,7 @@ pub enum Error {
     Denied(String),
     /// Nothing listens on that port.
     Refused,
-    /// The request was sent, and the connection closed without an answer.
+    /// The connection closed without an answer.
     Closed,
     /// The time for the exchange ran out.
     TimedOut,

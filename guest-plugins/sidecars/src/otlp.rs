@@ -7,10 +7,7 @@
 mod body;
 mod resource;
 
-use crate::{
-    quit::{RETRY, send_when_it_listens},
-    settings::{Settings, duration},
-};
+use crate::{late::Door, settings::Settings};
 use body::{Outcome, metrics, traces};
 use std::time::Duration;
 use wrapper_hook::{
@@ -20,7 +17,7 @@ use wrapper_hook::{
 };
 
 /// Where a collector listens. `HOOK_OTLP_ENDPOINT` names another place on this host.
-const ENDPOINT: Url = Url { port: 4318, path: String::new() };
+const ENDPOINT: u16 = 4318;
 
 /// What the protocol would have sent again: <https://opentelemetry.io/docs/specs/otlp/#retryable-response-codes>.
 const RETRYABLE: [u16; 4] = [429, 502, 503, 504];
@@ -35,16 +32,16 @@ const ATTEMPTS: u32 = 4;
 pub fn report(status: &ExitStatus, settings: &Settings) -> Result<(), String> {
     let endpoint = match settings.text("HOOK_OTLP_ENDPOINT") {
         Some(text) => text.parse().map_err(|error| format!("HOOK_OTLP_ENDPOINT: {error}"))?,
-        None => ENDPOINT,
+        None => Url::new(ENDPOINT, ""),
     };
     let headers = settings.value("HOOK_OTLP_HEADERS", |text| {
         resource::pairs(text).ok_or_else(|| "it is not a list such as name=value,name=value".to_owned())
     });
     let signals = settings.value("HOOK_OTLP_SIGNALS", signals).unwrap_or([true; 2]);
-    let retry = settings.value("HOOK_OTLP_RETRY", duration).unwrap_or(RETRY);
+    let door = Door::new(settings, "no collector to tell", "");
     let outcome = Outcome::new(status, settings);
     let resource = resource::attributes(&outcome.name, settings);
-    let place = format!("localhost:{}", endpoint.port);
+    let place = endpoint.place();
 
     let mut failures = Vec::new();
     for (name, path, body) in [
@@ -53,11 +50,13 @@ pub fn report(status: &ExitStatus, settings: &Settings) -> Result<(), String> {
     ] {
         let Some(body) = body else { continue };
         let path = endpoint.path.trim_end_matches('/').to_owned() + path;
-        let mut request = Request::post(endpoint.port, &path).header("content-type", "application/json").body(body);
+        let url = Url { path, ..endpoint.clone() };
+        let mut request = Request::to("POST", &url).header("content-type", "application/json").body(body);
         for (name, value) in headers.iter().flatten() {
             request = request.header(name, value);
         }
-        match send(&request, &place, retry) {
+        let Some(answer) = door.knock(&place, plugin::time_left(), |_| send(&request), |_| Ok(()))? else { break };
+        match answer {
             Ok(response) if (200..300).contains(&response.status) => {
                 let text = response.text();
                 // https://opentelemetry.io/docs/specs/otlp/#partial-success-1: otherwise there is nothing in it.
@@ -68,14 +67,11 @@ pub fn report(status: &ExitStatus, settings: &Settings) -> Result<(), String> {
                 }
             }
             Ok(Response { status: 404, .. }) => failures.push(format!(
-                "{place} has no {path}: its OTLP receiver has no such pipeline, or is at another path; HOOK_OTLP_SIGNALS says \
-                 which to send, HOOK_OTLP_ENDPOINT where to"
+                "{place} has no {}: its OTLP receiver has no such pipeline, or is at another path; HOOK_OTLP_SIGNALS says \
+                 which to send, HOOK_OTLP_ENDPOINT where to",
+                url.path
             )),
             Ok(Response { status, .. }) => failures.push(format!("{place} answered {status} to the {name}; the collector's log says why")),
-            Err(Error::Refused) => {
-                log::info!("nothing listens on {place}: no collector to tell");
-                break;
-            }
             Err(error) => failures.push(format!("{place}: {error}")),
         }
     }
@@ -83,10 +79,10 @@ pub fn report(status: &ExitStatus, settings: &Settings) -> Result<(), String> {
 }
 
 /// Sends, and sends again what the collector cannot take now.
-fn send(request: &Request, place: &str, retry: Duration) -> Result<Response, Error> {
+fn send(request: &Request) -> Result<Response, Error> {
     let mut pause = PAUSE;
     for _ in 1..ATTEMPTS {
-        let response = send_when_it_listens(|| request.send(), place, retry)?;
+        let response = request.send()?;
         if !RETRYABLE.contains(&response.status) || plugin::time_left() < pause * 2 {
             return Ok(response);
         }

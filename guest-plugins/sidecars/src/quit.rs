@@ -3,103 +3,149 @@
 //! | answer | what it means |
 //! |---|---|
 //! | 2xx | the sidecar quits |
-//! | none, the connection closes | the sidecar quits: it may serve this port through the very Envoy that it ends |
-//! | nothing listens | there is no sidecar, which is fine: the same image runs in pods with and without one |
+//! | none, the connection closes, and soon nothing listens | the sidecar quits: it may serve this port through the very Envoy that it ends |
+//! | none, the connection closes, and it still listens | a failure: it may have crashed over the request |
+//! | nothing listens | there is no sidecar, or it starts late: [`crate::late`] |
 //! | anything else | a failure, logged with its cause and the setting to look at |
-//!
-//! A job may be over before its sidecar listens, so a refused connection is tried again until a few seconds after the
-//! job's start.
 
-use crate::{settings::Settings, table::Sidecar, target::Target};
+use crate::{
+    late::{Door, seconds},
+    settings::Settings,
+    table::Sidecar,
+    target::Target,
+};
 use std::time::Duration;
 use wrapper_hook::{
-    job,
-    localhost::{Error, Request, Response},
+    localhost::{Error, Request},
     log, plugin,
 };
 
-/// How long after the job's start a sidecar may still come up. `HOOK_QUIT_RETRY` says otherwise.
-pub const RETRY: Duration = Duration::from_secs(3);
+/// For an answer: what a hook has for all it does if nobody set a time limit.
+const ANSWER: Duration = Duration::from_secs(20);
 
-/// Between two attempts: a small part of the second or so that a sidecar takes to start or to end.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How long a sidecar may take to be gone that closed the connection without an answer. A real one takes some 12 ms.
+const DYING: Duration = Duration::from_secs(1);
+
+/// How long the quit port may be closed of a sidecar whose other port is open, before that is what it is.
+const OPENING: Duration = Duration::from_secs(3);
+
+/// Between two looks at a port that is about to be closed: the first, and the longest.
+const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(50)];
 
 /// Asks it, or all that the user means.
 pub fn quit(sidecar: &'static Sidecar, settings: &Settings) -> Result<(), String> {
     let call = sidecar.quit.as_ref().ok_or("there is nothing to ask it")?;
-    let retry = settings.duration("RETRY").unwrap_or(RETRY);
     let wait = settings.duration("WAIT").unwrap_or_default();
+    let door = Door::new(settings, "no sidecar to quit", call.refused).keeps_the_pod();
+    let door = door.known_by(call.known_by(settings));
+    let other = other_door(sidecar, settings);
     // Whatever becomes of one, the others are asked.
     let targets = Target::all(sidecar, call, settings);
     let count = targets.len() as u32;
     let asked = targets.into_iter().zip(0..).map(|(target, index)| {
         let share = plugin::time_left() / (count - index);
-        quit_one(&target?, share, retry, wait)
+        quit_one(&target?, share, &door, other.as_ref(), wait)
     });
     let failures: Vec<_> = asked.filter_map(Result::err).collect();
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
 }
 
-fn quit_one(target: &Target<'_>, share: Duration, retry: Duration, wait: Duration) -> Result<(), String> {
-    let request = target.request.clone().timeout(share);
-    match send_when_it_listens(|| request.send_for_head(), &target.to_string(), retry) {
+/// The port at which it tells whether it is ready, if that is another one and the quit port has a hint to give.
+fn other_door<'a>(sidecar: &'static Sidecar, settings: &'a Settings) -> Option<Target<'a>> {
+    let (quit, wait) = (sidecar.quit.as_ref()?, sidecar.wait.as_ref()?);
+    let is_another = wait.port != quit.port && quit.or.is_none() && wait.or.is_none_or(|(port, _)| port != quit.port);
+    let is_default = settings.own("URL").is_none() && call_is_default(settings, sidecar);
+    (is_another && is_default && !quit.refused.is_empty()).then(|| Target::default(sidecar, wait, settings))
+}
+
+/// Whether the user left the URL of the wait as it is.
+fn call_is_default(settings: &Settings, sidecar: &Sidecar) -> bool {
+    let variable = format!("HOOK_{}_WAIT_URL", sidecar.name.replace('-', "_").to_ascii_uppercase());
+    settings.text(&variable).is_none()
+}
+
+fn quit_one(
+    target: &Target<'_>,
+    share: Duration,
+    door: &Door<'_>,
+    other: Option<&Target<'_>>,
+    wait: Duration,
+) -> Result<(), String> {
+    let elsewhere = |waited: Duration| match other {
+        Some(other) if waited >= OPENING && listens(other) => {
+            Err(format!("it listens on {other}, but nothing listens on {target}: {}", target.refused()))
+        }
+        _ => Ok(()),
+    };
+    let send = |left: Duration| target.send(left.min(ANSWER));
+    let Some(answer) = door.knock(target, share, send, elsewhere)? else { return Ok(()) };
+    match answer {
         Ok(response) if target.grants(&response) => {
             log::info!("{target} answered {}: the sidecar quits", response.status)
         }
         Ok(response) => return Err(target.explain(&response)),
-        Err(Error::Closed) => log::info!("{target} took the request and closed the connection: the sidecar quits"),
-        Err(Error::Refused) => {
-            log::info!("nothing listens on {target}: no sidecar to quit");
-            return Ok(());
-        }
+        Err(Error::Closed) => is_gone_after_closing(target)?,
         Err(Error::TimedOut) => {
             return Err(format!("{target} took the request and did not answer in time; see the sidecar's log"));
         }
-        Err(error) => return Err(format!("{target}: {error}; {} sets port and path", target.setting())),
+        Err(error) => return Err(format!("{target}: {}", target.reason(&error))),
     }
     if wait.is_zero() { Ok(()) } else { wait_until_it_is_gone(target, wait) }
 }
 
-/// Sends this way, and sends again for as long as nothing listens and it is not so long since the job's start.
-pub fn send_when_it_listens(
-    send: impl Fn() -> Result<Response, Error>,
-    place: &str,
-    since_start: Duration,
-) -> Result<Response, Error> {
-    let patience = since_start.saturating_sub(job::elapsed()).min(plugin::time_left());
-    let attempts = patience.as_millis() / PAUSE.as_millis();
-    let first = send();
-    if first != Err(Error::Refused) || attempts == 0 {
-        return first;
-    }
-    log::info!("nothing listens on {place} yet, trying again for {} ms", patience.as_millis());
-    for _ in 0..attempts {
-        wrapper_hook::sleep(PAUSE);
-        let left = plugin::time_left();
-        match send() {
-            Err(Error::Refused) => {}
-            // It took no time: what ran out is the hook's, not the sidecar's.
-            Err(Error::TimedOut) if left.saturating_sub(plugin::time_left()) < PAUSE => break,
-            answer => return answer,
-        }
-    }
-    Err(Error::Refused)
+/// Whether anybody takes a connection there. What is asked does not matter.
+fn listens(target: &Target<'_>) -> bool {
+    let request = Request::to("GET", &target.url().root()).timeout(PAUSES[1] * 4);
+    request.send_for_status() != Err(Error::Refused)
 }
 
-/// Asks its port until nobody answers. What it is asked does not matter.
+/// It closed the connection without an answer. A sidecar that quits is gone soon; one that crashed over the request is not.
+fn is_gone_after_closing(target: &Target<'_>) -> Result<(), String> {
+    let began = plugin::time_left();
+    let mut pause = PAUSES[0];
+    loop {
+        if !listens(target) {
+            log::info!("{target} closed the connection without an answer and no longer listens: the sidecar quits");
+            return Ok(());
+        }
+        if began.saturating_sub(plugin::time_left()) >= DYING || plugin::time_left() < PAUSES[1] * 8 {
+            break;
+        }
+        wrapper_hook::sleep(pause);
+        pause = (pause * 2).min(PAUSES[1]);
+    }
+    // It may have been starting.
+    match target.send(plugin::time_left().min(ANSWER)) {
+        Ok(response) if target.grants(&response) => {
+            log::info!("{target} answered {} when it was asked again: the sidecar quits", response.status);
+            Ok(())
+        }
+        Ok(response) => Err(target.explain(&response)),
+        Err(Error::Refused) => {
+            log::info!("{target} closed the connection without an answer and no longer listens: the sidecar quits");
+            Ok(())
+        }
+        Err(_) => Err(format!(
+            "{target} closed the connection without an answer and still listens {} later; the sidecar may have crashed over \
+             the request: see its log",
+            seconds(DYING)
+        )),
+    }
+}
+
+/// Asks its port until nobody answers.
 fn wait_until_it_is_gone(target: &Target<'_>, wait: Duration) -> Result<(), String> {
     let left = plugin::time_left();
     let waited = || left.saturating_sub(plugin::time_left());
-    let request = Request::get(target.port(), "/").timeout(PAUSE * 4);
     loop {
-        if request.send_for_head() == Err(Error::Refused) {
-            log::info!("{target} is gone after {} ms", waited().as_millis());
+        if !listens(target) {
+            log::info!("{target} no longer listens after {} ms", waited().as_millis());
             return Ok(());
         }
         // The last request would not be sent.
-        if waited() >= wait || plugin::time_left() < PAUSE * 4 {
-            return Err(format!("{target} still answers {} ms after it was asked to quit", waited().as_millis()));
+        if waited() >= wait || plugin::time_left() < PAUSES[1] * 4 {
+            return Err(format!("{target} still listens {} ms after it was asked to quit", waited().as_millis()));
         }
-        wrapper_hook::sleep(PAUSE);
+        wrapper_hook::sleep(PAUSES[1]);
     }
 }

@@ -11,6 +11,8 @@ use wrapper_hook::{env, log};
 pub struct Settings {
     /// `HOOK_ISTIO_QUIT_`.
     own: String,
+    /// `HOOK_ISTIO_SIDECAR`, which the wrapper itself reads.
+    pub sidecar: String,
     /// `HOOK_QUIT_`.
     kind: &'static str,
     /// All that there are, read once.
@@ -23,8 +25,17 @@ impl Settings {
     pub fn new(plugin: &str, kind: &'static str, keys: &[&str]) -> Self {
         let mut own = "HOOK_".to_owned();
         own.extend(plugin.chars().map(|letter| if letter == '-' { '_' } else { letter.to_ascii_uppercase() }));
+        let stem = own.rfind('_').filter(|end| *end >= "HOOK_".len()).unwrap_or(own.len());
+        let sidecar = format!("{}_SIDECAR", &own[..stem]);
         own.push('_');
         let mut variables = env::vars();
+        for (_, value) in &mut variables {
+            // A Secret made with `echo` ends in a newline.
+            let trimmed = value.trim();
+            if trimmed.len() < value.len() {
+                *value = trimmed.to_owned();
+            }
+        }
         // As if it were unset.
         variables.retain(|(_, value)| !value.is_empty());
         for (name, _) in &variables {
@@ -35,7 +46,7 @@ impl Settings {
                 log::warn!("{name} is not known; after {prefix} there are {}", keys.join(", "));
             }
         }
-        Self { own, kind, variables }
+        Self { own, sidecar, kind, variables }
     }
 
     /// The name of a variable of this plugin.

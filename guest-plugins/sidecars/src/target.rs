@@ -2,58 +2,98 @@
 
 use crate::{
     settings::Settings,
-    table::{Call, Sidecar},
+    table::{Body, Call, Sidecar, TLS},
 };
-use std::{fmt, ops::RangeInclusive};
-use wrapper_hook::localhost::{Request, Response, Url, UrlError};
+use std::{cell::Cell, fmt, ops::RangeInclusive, time::Duration};
+use wrapper_hook::localhost::{Error, Request, Response, Url, UrlError};
+
+/// What is shown of an answer's body, in characters.
+const SHOWN: usize = 80;
 
 /// A server, and the request that it gets.
 pub struct Target<'a> {
     sidecar: &'static Sidecar,
     call: &'static Call,
     settings: &'a Settings,
-    url: Url,
-    /// What is to be sent, but for the time that it may take.
-    pub request: Request,
-    /// Where the user says otherwise.
+    /// Where it may be: asked in this order, if nothing listens.
+    urls: Vec<Url>,
+    /// Which of them was asked last, or answered.
+    current: Cell<usize>,
+    said: Said,
+}
+
+/// What the user says of all servers of a plugin.
+#[derive(Clone, Default)]
+struct Said {
     method: Option<String>,
     granted: Option<Vec<RangeInclusive<u16>>>,
+    /// All header fields that are sent.
+    headers: Vec<(String, String)>,
+    /// The variable that the token is from.
+    token: Option<&'static str>,
+}
+
+impl Call {
+    /// The variable of an operator that has URLs, if it is set.
+    pub fn known_by(&self, settings: &Settings) -> Option<&'static str> {
+        self.operator.0.iter().copied().find(|variable| settings.text(variable).is_some())
+    }
 }
 
 impl<'a> Target<'a> {
-    /// Those that the user means, or what is wrong with one: the default, or several with commas or blanks between them.
+    /// Those that the user or an operator means, or what is wrong with one: the default, or several with commas or blanks
+    /// between them.
     pub fn all(sidecar: &'static Sidecar, call: &'static Call, settings: &'a Settings) -> Vec<Result<Self, String>> {
-        let urls: Vec<Result<Url, String>> = match settings.own("URL") {
+        let said = match Said::new(call, settings) {
+            Ok(said) => said,
+            Err(why) => return vec![Err(why)],
+        };
+        let operator = || call.known_by(settings).and_then(|name| Some((name, settings.text(name)?)));
+        let urls: Vec<_> = match settings.own("URL").or_else(operator) {
             Some((name, text)) => {
-                urls(text).into_iter().map(|url| url.map_err(|error| format!("{name}: {error}"))).collect()
+                urls(text).into_iter().map(|url| Ok(vec![url.map_err(|error| format!("{name}: {error}"))?])).collect()
             }
             // The generic pair has no default.
             None if sidecar.source.is_empty() => {
                 vec![Err(format!("{} is not set; it says what to ask", settings.name("URL")))]
             }
-            None => vec![Ok(Url { port: call.port, path: call.path.to_owned() })],
+            None => vec![Ok(default_urls(call, settings))],
         };
-        let method = settings.own_value("METHOD", method);
-        let headers = settings.own_value("HEADERS", headers);
-        let granted = settings.own_value("STATUS", statuses);
-        let targets = urls.into_iter().map(|url| {
-            let url = url?;
-            let mut request = Request::new(method.as_deref().unwrap_or(call.method), url.port, &url.path);
-            let fixed = call.header.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            let token =
-                call.token.and_then(|(name, variable)| Some((name.to_owned(), settings.text(variable)?.to_owned())));
-            for (name, value) in headers.iter().flatten().cloned().chain(token).chain(fixed) {
-                request = request.header(&name, &value);
-            }
-            let (method, granted) = (method.clone(), granted.clone());
-            Ok(Self { sidecar, call, settings, url, request, method, granted })
-        });
-        targets.collect()
+        let target = |urls| Self { sidecar, call, settings, urls, current: Cell::new(0), said: said.clone() };
+        urls.into_iter().map(|urls| urls.map(target)).collect()
     }
 
-    /// Its port.
-    pub fn port(&self) -> u16 {
-        self.url.port
+    /// The default, whatever the user says.
+    pub fn default(sidecar: &'static Sidecar, call: &'static Call, settings: &'a Settings) -> Self {
+        let (urls, said) = (default_urls(call, settings), Said::default());
+        Self { sidecar, call, settings, urls, current: Cell::new(0), said }
+    }
+
+    /// Asks it, within this time.
+    pub fn send(&self, timeout: Duration) -> Result<Response, Error> {
+        let mut answer = Err(Error::Refused);
+        for (index, url) in self.urls.iter().enumerate() {
+            let mut request = Request::to(self.method(), url).timeout(timeout);
+            for (name, value) in &self.said.headers {
+                request = request.header(name, value);
+            }
+            answer = request.send_for_status();
+            if answer != Err(Error::Refused) {
+                self.current.set(index);
+                return answer;
+            }
+        }
+        self.current.set(0);
+        answer
+    }
+
+    fn method(&self) -> &str {
+        self.said.method.as_deref().unwrap_or(self.call.method)
+    }
+
+    /// The URL that answered last.
+    pub fn url(&self) -> &Url {
+        &self.urls[self.current.get()]
     }
 
     /// What people call it.
@@ -61,52 +101,148 @@ impl<'a> Target<'a> {
         self.sidecar.title
     }
 
-    /// Whether it answers only when it is ready.
-    pub fn blocks(&self) -> bool {
-        self.call.blocks
-    }
-
-    /// The variable that sets port and path.
-    pub fn setting(&self) -> String {
-        self.settings.name("URL")
+    /// What a closed port may mean, and what to change.
+    pub fn refused(&self) -> &'static str {
+        self.call.refused
     }
 
     /// Whether this answer grants what was asked.
     pub fn grants(&self, response: &Response) -> bool {
         let status = response.status;
-        match &self.granted {
+        match &self.said.granted {
             Some(ranges) => ranges.iter().any(|range| range.contains(&status)),
-            None => (200..=299).contains(&status),
+            None => {
+                (200..=299).contains(&status)
+                    && !self.call.void.is_some_and(|(name, value)| response.header(name) == Some(value))
+            }
         }
     }
 
     /// Another answer in words: what it means, and what to change.
     pub fn explain(&self, response: &Response) -> String {
-        let (status, title, setting) = (response.status, self.title(), self.setting());
-        let method = self.method.as_deref().unwrap_or(self.call.method);
-        let hint = match self.call.hints.iter().find(|(known, _)| *known == status) {
-            Some((_, hint)) => (*hint).to_owned(),
-            None if status == 404 => {
-                format!("what listens there does not know the path; is it {title}? {setting} sets port and path")
-            }
-            None if status == 405 => {
-                format!("what listens there does not take {method}; is it {title}? {setting} sets port and path")
-            }
-            None if status >= 500 => "it could not do it; its own log says why".to_owned(),
-            None => format!("not an answer that {title} gives; {setting} sets port and path"),
+        let status = response.status;
+        let body = response.text();
+        let fits = |wanted: Body| match wanted {
+            Body::Any => true,
+            Body::Empty => body.trim().is_empty(),
+            Body::With(text) => body.contains(text),
         };
-        // Without the query, which may hold a secret.
-        let path = self.url.path.split('?').next().unwrap_or_default();
-        format!("http://localhost:{}{path} answered {status}: {hint}", self.url.port)
+        let place = format!("{} answered {status}", self.url());
+        if status == 400 && TLS.iter().any(|text| body.contains(text)) {
+            return format!(
+                "{place}: it speaks TLS on that port, and a hook speaks plain HTTP; give it a port without TLS on localhost"
+            );
+        }
+        if let (401, Some(variable)) = (status, self.said.token) {
+            return format!("{place}: it does not take the token of {variable}");
+        }
+        if let Some(hint) = self.call.hints.iter().find(|hint| hint.status == status && fits(hint.body)) {
+            return format!("{place}: {}", hint.says);
+        }
+        let (title, setting) = (self.title(), self.settings.name("URL"));
+        let hint = match status {
+            401 => format!("it wants credentials; {} sends them", self.settings.name("HEADERS")),
+            404 => format!("what listens there does not know the path; is it {title}? {setting} sets port and path"),
+            405 => format!(
+                "what listens there does not take {}; is it {title}? {setting} sets port and path",
+                self.method()
+            ),
+            500.. => "it could not do it; its own log says why".to_owned(),
+            _ => format!("{setting} sets port and path"),
+        };
+        format!("{place}{}: {hint}", self.quoted(&body))
+    }
+
+    /// Why there is no answer.
+    pub fn reason(&self, error: &Error) -> String {
+        match error {
+            Error::Denied(_) | Error::Other(_) => format!("{error}; {} sets port and path", self.settings.name("URL")),
+            error => error.to_string(),
+        }
+    }
+
+    /// The first line of a body, as far as it is text for people, and without what was sent: a server may show a secret.
+    fn quoted(&self, body: &str) -> String {
+        let mut line = body.trim_start().lines().next().unwrap_or_default().trim_end().to_owned();
+        for (_, value) in &self.said.headers {
+            line = line.replace(value, "...");
+        }
+        if line.is_empty() || line.starts_with('<') {
+            return String::new();
+        }
+        let printable = |letter: char| if letter.is_control() { '?' } else { letter };
+        let shown: String = line.chars().take(SHOWN).map(printable).collect();
+        format!(" \"{shown}\"{}", if line.chars().count() > SHOWN { "..." } else { "" })
     }
 }
 
 /// Where it is.
 impl fmt::Display for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "localhost:{}", self.url.port)
+        f.write_str(&self.url().place())
     }
 }
+
+/// What the table says, with the port of an operator's variable.
+fn default_urls(call: &Call, settings: &Settings) -> Vec<Url> {
+    let port = call.operator.1.and_then(|variable| {
+        settings.value(variable, |text| {
+            text.parse().ok().filter(|port| *port != 0).ok_or_else(|| format!("'{text}' is not a port from 1 to 65535"))
+        })
+    });
+    let first = Url::new(port.unwrap_or(call.port), call.path);
+    let other = call.or.filter(|_| port.is_none()).map(|(port, path)| Url::new(port, path));
+    [first].into_iter().chain(other).collect()
+}
+
+impl Said {
+    /// What can never be sent is an error, which names the variable.
+    fn new(call: &Call, settings: &Settings) -> Result<Self, String> {
+        let mut fields = settings.own_value("HEADERS", headers).unwrap_or_default();
+        for (name, value) in &fields {
+            is_sendable(name, value).map_err(|why| format!("{}: {why}", settings.name("HEADERS")))?;
+        }
+        let mut token = None;
+        if let Some((name, variables)) = call.token
+            && let Some((variable, value)) = variables.into_iter().find_map(|name| Some((name, settings.text(name)?)))
+        {
+            is_sendable(name, value).map_err(|why| format!("{variable}: {why}"))?;
+            fields.push((name.to_owned(), value.to_owned()));
+            token = Some(variable);
+        }
+        fields.extend(call.header.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let (method, granted) = (settings.own_value("METHOD", method), settings.own_value("STATUS", statuses));
+        Ok(Self { method, granted, headers: fields, token })
+    }
+}
+
+/// Whether this can be a header field (RFC 9110, 5.1 and 5.5), and why not. The value may be a secret.
+pub fn is_sendable(name: &str, value: &str) -> Result<(), String> {
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_of_name) {
+        return Err("a name in it is not that of a header field; write each line as 'Name: value'".to_owned());
+    }
+    if OWN.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+        return Err(format!("the wrapper itself sets the header {name}"));
+    }
+    if value.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f)) {
+        return Ok(());
+    }
+    Err(format!("the value of the header {name} has a control character in it, such as a newline"))
+}
+
+/// The header fields that a hook may not set.
+const OWN: [&str; 9] = [
+    "connection",
+    "content-length",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
 
 fn urls(text: &str) -> Vec<Result<Url, String>> {
     let words: Vec<_> = text.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty()).collect();
@@ -116,7 +252,7 @@ fn urls(text: &str) -> Vec<Result<Url, String>> {
     // A password may have been taken apart, and would be shown.
     let is_shown = words.len() == 1 || !text.contains('@');
     let error =
-        |error: UrlError| if is_shown { error.to_string() } else { "a URL of it is not on this host".to_owned() };
+        |error: UrlError| if is_shown { error.to_string() } else { "a URL in it is not on this host".to_owned() };
     words.into_iter().map(|word| word.parse().map_err(error)).collect()
 }
 
@@ -128,7 +264,7 @@ fn method(text: &str) -> Result<String, String> {
 }
 
 /// `Name: value`, one a line.
-fn headers(text: &str) -> Result<Vec<(String, String)>, String> {
+pub fn headers(text: &str) -> Result<Vec<(String, String)>, String> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines
         .map(|line| match line.split_once(':') {

@@ -1,9 +1,9 @@
 //! The table of `docs/sidecars.md` is that of the code. With SIDECARS_PAGE set it is written there.
 
-use sidecars::table::{Call, SIDECARS, Sidecar};
+use sidecars::table::{Body, Call, Hint, SIDECARS, Sidecar};
 use std::{env, fmt::Write as _, fs, path::PathBuf};
 
-const BEGIN: &str = "|---|---|---|---|\n";
+const BEGIN: &str = "|---|---|---|---|---|\n";
 const END: &str = "<!-- The end of the table. -->";
 
 #[test]
@@ -31,18 +31,31 @@ fn rows() -> String {
     rows
 }
 
-fn cells(Sidecar { title, source, .. }: &Sidecar, call: &Call) -> String {
-    let Call { method, port, path, .. } = call;
+fn cells(Sidecar { title, source, proved, .. }: &Sidecar, call: &Call) -> String {
+    let Call { method, port, path, or, void, header, token, refused, hints, .. } = call;
     let mut asked = format!("`{method} :{port}{path}`");
-    if let Some((name, value)) = call.header {
+    if let Some((port, path)) = or {
+        write!(asked, ", then `:{port}{path}`").unwrap();
+    }
+    if let Some((name, value)) = header {
         write!(asked, " with `{name}: {value}`").unwrap();
     }
-    if let Some((name, variable)) = call.token {
-        write!(asked, " with `{name}` from `{variable}`").unwrap();
+    if let Some((name, [variable, other])) = token {
+        write!(asked, " with `{name}` from `{variable}` or `{other}`").unwrap();
     }
-    let mut answers: Vec<_> = call.hints.iter().map(|(status, hint)| format!("{status}: {hint}")).collect();
-    if call.blocks {
-        answers.push("it answers when it is ready".to_owned());
+    // The same cause may close the port or not.
+    let also =
+        hints.iter().find(|hint| hint.says == *refused).map_or(String::new(), |hint| format!(" or {}", hint.status));
+    let closed = (!refused.is_empty()).then(|| format!("closed{also}: {refused}"));
+    let others = hints.iter().filter(|hint| hint.says != *refused);
+    let answers = others.map(|Hint { status, body, says }| match body {
+        Body::Empty => format!("{status} without a body: {says}"),
+        _ => format!("{status}: {says}"),
+    });
+    let mut answers: Vec<_> = closed.into_iter().chain(answers).collect();
+    if let Some((name, value)) = void {
+        answers.push(format!("an answer with `{name}: {value}` does not count"));
     }
-    format!("[{title}]({source}) | {asked} | {}", answers.join("; "))
+    let proved = if proved.is_empty() { "no program here" } else { proved };
+    format!("[{title}]({source}) | {asked} | {} | {proved}", answers.join("; "))
 }

@@ -48,9 +48,15 @@ impl Hooks {
             eprintln!("wrapper-plugin: loaded and compiled in {}", millis(took));
         }
 
-        let mut facts = JobFacts { name: job, started: None, status: None, ran: None };
+        let mut facts = JobFacts {
+            name: job,
+            started: None,
+            status: None,
+            ran: None,
+            asked_to_end: supervisor.asked_to_end.flag(),
+        };
         let mut results = Vec::new();
-        let gate = hooks::before_start(&mut supervisor, &mut plugins, &facts, start_by, &mut results);
+        let gate = hooks::before_start(&mut supervisor, &mut plugins, &facts, (start_by, true), &mut results);
         let status = gate.map_or_else(|not_started| hooks::exit_status(&not_started), |()| status.0);
         if !matches!(status, ExitStatus::NotStarted(_)) {
             let ago = |now: Instant| now.checked_sub(duration).unwrap_or(now);
@@ -60,7 +66,7 @@ impl Hooks {
         }
         let success = matches!(status, ExitStatus::Exited(0));
         facts.status = Some(status);
-        hooks::after_exit(&mut supervisor, &mut plugins, &facts, success, hook_timeout, None, &mut results);
+        hooks::after_exit(&mut supervisor, &mut plugins, &facts, success, Some(hook_timeout), None, &mut results);
         say!("{}\n", json!({ "hooks": results.iter().map(told).collect::<Vec<_>>() }));
         Ok(())
     }

@@ -25,11 +25,13 @@ pub(super) struct Arguments {
     #[arg(long = "plugin", value_name = "SPEC")]
     pub plugins: Vec<String>,
 
-    /// Deadline of all hooks after the exit together [env: WRAPPER_HOOK_TIMEOUT] [default: 20s]
+    /// Time limit of all hooks after the exit together; if it is not set, a hook whose sidecar may still come can take minutes
+    /// (HOOK_SIDECAR) [env: WRAPPER_HOOK_TIMEOUT] [default: 20s]
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     pub hook_timeout: Option<Duration>,
 
-    /// Deadline of checking plugin files and of all hooks before the start together [env: WRAPPER_START_TIMEOUT] [default: 60s]
+    /// Time limit of checking plugin files and of all hooks before the start together; if it is not set, a hook whose sidecar
+    /// is known to come (HOOK_SIDECAR) can take five minutes [env: WRAPPER_START_TIMEOUT] [default: 60s]
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     pub start_timeout: Option<Duration>,
 

@@ -78,10 +78,10 @@ impl Command {
 pub struct Options {
     /// The plugins, in the order in which their hooks run.
     pub plugins: Vec<PluginSpec>,
-    /// Deadline of all after-exit hooks together.
-    pub hook_timeout: Duration,
-    /// Deadline of all before-start hooks together.
-    pub start_timeout: Duration,
+    /// The time limit of all after-exit hooks together, if the user set one.
+    pub hook_timeout: Option<Duration>,
+    /// The time limit of checking plugin files and of all before-start hooks together, if the user set one.
+    pub start_timeout: Option<Duration>,
     /// What a failed after-exit hook does to the exit code.
     pub on_hook_failure: OnHookFailure,
     /// How the init behaves.
@@ -167,17 +167,19 @@ impl Options {
         };
         Ok(Self {
             plugins: match (arguments.plugins.as_slice(), text("WRAPPER_PLUGIN_PATH")?) {
-                ([], None) => parse_plugins(["istio-quit"], "default")?,
+                ([], None) => {
+                    let mut plugins = parse_plugins(["istio-quit"], "default")?;
+                    plugins.iter_mut().for_each(|plugin| plugin.is_default = true);
+                    plugins
+                }
                 ([], Some(path)) => parse_plugins(
                     path.split(':').map(str::trim).filter(|spec| !spec.is_empty()),
                     "WRAPPER_PLUGIN_PATH",
                 )?,
                 (specs, _) => parse_plugins(specs.iter().map(String::as_str), "--plugin")?,
             },
-            hook_timeout: setting(arguments.hook_timeout, "WRAPPER_HOOK_TIMEOUT", &text, parse_duration)?
-                .unwrap_or(Duration::from_secs(20)),
-            start_timeout: setting(arguments.start_timeout, "WRAPPER_START_TIMEOUT", &text, parse_duration)?
-                .unwrap_or(Duration::from_secs(60)),
+            hook_timeout: setting(arguments.hook_timeout, "WRAPPER_HOOK_TIMEOUT", &text, parse_duration)?,
+            start_timeout: setting(arguments.start_timeout, "WRAPPER_START_TIMEOUT", &text, parse_duration)?,
             on_hook_failure: setting(arguments.on_hook_failure, "WRAPPER_ON_HOOK_FAILURE", &text, str::parse)?
                 .unwrap_or_default(),
             behaviour: Behaviour {
@@ -291,8 +293,8 @@ mod tests {
     fn the_option_wins_over_the_variable_and_the_variable_over_the_default() {
         let environment = [("WRAPPER_HOOK_TIMEOUT", "5s"), ("WRAPPER_PLUGIN_PATH", "echo:/a.wasm,port=1:")];
         let options = |arguments| options(arguments, &environment).unwrap();
-        assert_eq!(options(&["ls"]).hook_timeout, Duration::from_secs(5));
-        assert_eq!(options(&["--hook-timeout", "1m30s", "ls"]).hook_timeout, Duration::from_secs(90));
+        assert_eq!(options(&["ls"]).hook_timeout, Some(Duration::from_secs(5)));
+        assert_eq!(options(&["--hook-timeout", "1m30s", "ls"]).hook_timeout, Some(Duration::from_secs(90)));
         assert_eq!(names(&options(&["ls"])), ["echo", "/a.wasm"]);
         assert_eq!(names(&options(&["--plugin", "istio-quit", "--plugin", "echo", "ls"])), ["istio-quit", "echo"]);
         assert_eq!(names(&options(&["--plugin", "none", "ls"])), [""; 0]);
@@ -317,7 +319,7 @@ mod tests {
     #[test]
     fn an_empty_variable_counts_as_unset() {
         let options = options(&["ls"], &VARIABLES.map(|name| (name, ""))).unwrap();
-        assert_eq!(options.hook_timeout, Duration::from_secs(20));
+        assert_eq!((options.hook_timeout, options.start_timeout), (None, None));
         assert_eq!(names(&options), ["istio-quit"]);
     }
 

@@ -40,7 +40,13 @@ pub(super) fn run(
     let guest = (*guest).as_ref().map_err(explain)?;
     let left = deadline.saturating_duration_since(Instant::now());
     let deadline = tokio::time::Instant::from_std(deadline);
-    let mut store = ManuallyDrop::new(guest.store(State::new(&plugin.name, &plugin.grants, job.clone(), deadline)));
+    let mut store = ManuallyDrop::new(guest.store(State::new(
+        &plugin.name,
+        plugin.facts.clone(),
+        &plugin.grants,
+        job.clone(),
+        deadline,
+    )));
     process::at_every(limits::TICK, left, guest.ticks())
         .map_err(|error| format!("there is no timer for it: {}", os_words(&error)))?;
     let ended = runtime.block_on(async {
@@ -57,10 +63,10 @@ pub(super) fn run(
         Ok(Ok(Ok(()))) => return Ok(store.data().memory_given().to_le_bytes().to_vec()),
         Ok(Ok(Err(why))) => one_line(&why),
         Ok(Err(error)) => explain(&error),
-        Err(_) => format!("stopped at its deadline; {option} grants more"),
+        Err(_) => format!("stopped at its deadline; {option} allows more"),
     };
     let hint = if store.data().memory_refused() {
-        format!(" (it was refused more than {} of memory; memory= grants more)", size(plugin.grants.memory))
+        format!(" (it was refused more than {} of memory; memory= allows more)", size(plugin.grants.memory))
     } else {
         String::new()
     };

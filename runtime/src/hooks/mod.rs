@@ -6,7 +6,7 @@
 mod guest;
 
 use crate::{
-    plugin::{self, Plugin},
+    plugin::{self, HOOK_TIMEOUT, Plugin},
     process::{self, Bounds, Isolated, IsolationError, Moment, Prepared, Signal, Supervisor},
     report::{HookResult, Outcome, millis, one_line, size},
     sandbox::{JobFacts, bindings::wrapper::hook::types::ExitStatus, limits},
@@ -46,10 +46,12 @@ impl Phase {
         }
     }
 
-    fn moment<'a>(&self, plugin: &'a str) -> Moment<'a> {
-        match self {
-            Self::BeforeStart => Moment::BeforeStart(plugin),
-            Self::AfterExit(_) => Moment::AfterExit,
+    /// `usual` is the time that the hook has left when a signal asks the wrapper to end, if it may take longer otherwise.
+    fn moment<'a>(&self, plugin: &'a str, usual: Option<Duration>) -> Moment<'a> {
+        match (self, usual) {
+            (Self::BeforeStart, _) => Moment::BeforeStart(plugin),
+            (Self::AfterExit(_), Some(usual)) => Moment::Patient(plugin, usual),
+            (Self::AfterExit(_), None) => Moment::AfterExit,
         }
     }
 }
@@ -64,37 +66,49 @@ pub fn exit_status(status: &process::ExitStatus) -> ExitStatus {
 }
 
 /// Runs the hooks that decide whether the job may start, and adds their results. Each may take all of the time that is left,
-/// as the first that fails ends the start; one that may fail has an equal part of it.
+/// as the first that fails ends the start; one that may fail has an equal part of it. If nobody set the time limit, a hook
+/// whose sidecar is known to come may take longer, and the others keep their time.
 pub fn before_start(
     supervisor: &mut Supervisor,
     plugins: &mut [Plugin],
     job: &JobFacts,
-    deadline: Instant,
+    (mut deadline, is_set): (Instant, bool),
     results: &mut Vec<HookResult>,
 ) -> Result<(), process::ExitStatus> {
-    let plugins: Vec<_> = plugins.iter_mut().filter(|plugin| plugin.has_before_start()).collect();
-    if plugins.is_empty() {
+    let count = plugins.iter().filter(|plugin| plugin.has_before_start()).count();
+    if count == 0 {
         return Ok(());
     }
     if let Some(signal) = supervisor.asked_to_end() {
         return Err(process::ExitStatus::asked_to_end(signal));
     }
     let mut round = Round { supervisor, phase: Phase::BeforeStart, job, prepared: None, ended_by: None };
-    let count = plugins.len();
-    for (index, plugin) in plugins.into_iter().enumerate() {
+    let mut seen = Vec::new();
+    let gates = plugins.iter_mut().filter(|plugin| plugin.has_before_start());
+    for (index, plugin) in gates.enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
         let time = if plugin.required { left } else { share(left, count - index) };
-        let result = round.run(plugin, time);
+        let patience = plugin.patience.filter(|_| !is_set);
+        let result = round.run(plugin, patience.unwrap_or(time), None);
         results.push(result.clone());
+        if patience.is_some() {
+            deadline += result.took;
+        }
         if let Some(signal) = round.ended_by {
             return Err(process::ExitStatus::asked_to_end(signal));
         }
-        let HookResult { plugin: name, took, outcome: Outcome::Failed(why), .. } = result else { continue };
+        let HookResult { plugin: name, took, outcome: Outcome::Failed(why), .. } = result else {
+            seen.push(plugin.name.clone());
+            continue;
+        };
         if plugin.required {
             let why = format!("before-start hook {name} failed after {}: {why}", millis(took));
             return Err(process::ExitStatus::refused(why));
         }
         tracing::info!("the start goes on without {name}, which has required=false");
+    }
+    for plugin in plugins {
+        seen.iter().for_each(|waited| plugin.note_seen(waited));
     }
     Ok(())
 }
@@ -102,25 +116,39 @@ pub fn before_start(
 /// Runs the hooks that are told how the job ended, the first of them where it was prepared, and adds their results. Each has
 /// an equal part of the time that is left, so that one that hangs leaves the others theirs; what one does not use is there for
 /// the next.
+///
+/// If nobody set the time limit, a hook whose sidecar may still come can take longer, and the others keep their time. A signal
+/// that asks the wrapper to end puts an end to that: from then on all hooks together have the usual time.
 pub fn after_exit(
     supervisor: &mut Supervisor,
     plugins: &mut [Plugin],
     job: &JobFacts,
     success: bool,
-    timeout: Duration,
+    timeout: Option<Duration>,
     prepared: Option<Prepared>,
     results: &mut Vec<HookResult>,
 ) {
     let Some(status) = job.status.clone() else { return };
-    let deadline = Instant::now() + timeout;
+    let (began, time) = (Instant::now(), timeout.unwrap_or(HOOK_TIMEOUT));
+    let mut deadline = began + time;
     let plugins: Vec<_> = plugins.iter_mut().filter(|plugin| plugin.has_after_exit()).collect();
     let mut count = plugins.iter().filter(|plugin| plugin.on.includes(success)).count();
     let mut round = Round { supervisor, phase: Phase::AfterExit(status), job, prepared, ended_by: None };
     for plugin in plugins {
         let result = if plugin.on.includes(success) {
+            let asked = round.supervisor.asked_to_end.at();
+            if let Some(at) = asked.filter(|at| *at > began) {
+                deadline = deadline.min(at + time);
+            }
             let left = deadline.saturating_duration_since(Instant::now());
+            let usual = share(left, count);
             count -= 1;
-            round.run(plugin, share(left, count + 1))
+            let patience = plugin.patience.filter(|_| timeout.is_none() && asked.is_none());
+            let result = round.run(plugin, patience.unwrap_or(usual), patience.map(|_| usual));
+            if patience.is_some() {
+                deadline += result.took;
+            }
+            result
         } else {
             round.skip(plugin, success)
         };
@@ -199,12 +227,12 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
-    /// Runs one hook within this time.
-    fn run(&mut self, plugin: &mut Plugin, time: Duration) -> HookResult {
+    /// Runs one hook within this time; `usual` is as for [`Phase::moment`].
+    fn run(&mut self, plugin: &mut Plugin, time: Duration, usual: Option<Duration>) -> HookResult {
         let started = Instant::now();
         let timeout = plugin.timeout.map_or(time, |own| own.min(time));
         let option = if plugin.timeout == Some(timeout) { "timeout=" } else { self.phase.option() };
-        let (mut memory, carried_out) = (None, self.carry_out(plugin, started, timeout, option));
+        let (mut memory, carried_out) = (None, self.carry_out(plugin, started, timeout, usual, option));
         let outcome = match carried_out {
             Ok(given) => {
                 memory = Some(given);
@@ -235,6 +263,7 @@ impl Round<'_> {
         plugin: &mut Plugin,
         started: Instant,
         timeout: Duration,
+        usual: Option<Duration>,
         option: &str,
     ) -> Result<u64, IsolationError> {
         let prepared = self.prepared.take();
@@ -243,11 +272,11 @@ impl Round<'_> {
             return Err(IsolationError::Failed("had no time left".to_owned()));
         }
         let name = plugin.name.clone();
-        let (moment, deadline) = (self.phase.moment(&name), started + timeout);
+        let (moment, deadline) = (self.phase.moment(&name, usual), started + timeout);
         plugin.compile(self.supervisor, moment, deadline).map_err(|error| match error {
             IsolationError::Signaled(_) => error,
             IsolationError::TimedOut => {
-                IsolationError::Failed(format!("was not compiled by its deadline; {option} grants more"))
+                IsolationError::Failed(format!("was not compiled by its deadline; {option} allows more"))
             }
             error => IsolationError::Failed(format!("it {}", plugin::explain(error))),
         })?;

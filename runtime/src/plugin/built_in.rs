@@ -9,6 +9,8 @@ pub struct BuiltIn {
     pub before_start: bool,
     /// Whether it has an after-exit hook.
     pub after_exit: bool,
+    /// Variables that it may see, in addition to those named `HOOK_…`: what an operator injects for its sidecar.
+    pub variables: &'static [&'static str],
     /// The component, compiled ahead of time.
     pub compiled: &'static [u8],
 }

@@ -91,7 +91,7 @@ pub enum LoadError {
         hook: &'static str,
     },
     /// Its memory does not fit.
-    #[error("begins with {} of memory, and has {}; memory= grants more", size(*needs), size(*granted))]
+    #[error("begins with {} of memory, and has {}; memory= allows more", size(*needs), size(*granted))]
     Memory {
         /// What it declares, in bytes.
         needs: u64,
@@ -105,7 +105,7 @@ pub enum LoadError {
     #[error("the engine cannot be started: {0}")]
     Engine(String),
     /// The time is over for compiling plugins.
-    #[error("takes too long to read and compile; --start-timeout grants more")]
+    #[error("takes too long to read and compile; --start-timeout allows more")]
     CompilerTooSlow,
     /// What the process that looked into it says.
     #[error("{0}")]

@@ -6,6 +6,7 @@ mod error;
 mod file;
 mod inspect;
 mod load;
+mod sidecar;
 #[cfg(feature = "compiler")]
 mod skeleton;
 mod spec;
@@ -19,16 +20,26 @@ pub use spec::{On, PluginSpec, Sha256, Source};
 
 use crate::{
     process::{IsolationError, Moment, Supervisor},
-    sandbox::{Grants, Guest},
+    sandbox::{Grants, Guest, PluginFacts, Presence},
 };
 use built_in::BuiltIn;
 use cache::Cache;
 use file::PluginFile;
 use load::Unchecked;
 use std::{
+    env,
     path::Path,
     time::{Duration, Instant},
 };
+
+/// The time limit of all after-exit hooks together, if nobody set one.
+pub const HOOK_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The time limit of checking plugin files and of all before-start hooks together, if nobody set one.
+pub const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a hook may take whose sidecar is known to come, if nobody set a time limit: its image may still be pulled.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
 /// A plugin that can be run.
 pub struct Plugin {
@@ -42,6 +53,10 @@ pub struct Plugin {
     pub required: bool,
     /// How long its hook may take, within the deadline of all hooks.
     pub timeout: Option<Duration>,
+    /// What a guest may know of it.
+    pub facts: PluginFacts,
+    /// How long its hook may take, beyond the time limit of all hooks, if nobody set that.
+    pub patience: Option<Duration>,
     source: Loaded,
 }
 
@@ -80,9 +95,37 @@ impl Plugin {
                 Loaded::File(Box::new(file))
             }
         };
-        let grants = spec.grants.clone();
-        let PluginSpec { on, required, timeout, .. } = *spec;
-        Ok(Self { name: spec.source.name(), grants, on, required, timeout, source })
+        let mut grants = spec.grants.clone();
+        let PluginSpec { on, required, timeout, is_default, .. } = *spec;
+        let name = spec.source.name();
+        let variable = |name: &str| env::var_os(name);
+        let sidecar = sidecar::presence(&name, variable);
+        let lateness = sidecar::lateness(&name, is_default, variable);
+        let mut patience = None;
+        if timeout.is_none() && matches!(sidecar, Presence::Present(_)) {
+            patience = Some(PATIENCE);
+        }
+        if let Loaded::BuiltIn(built_in) = source {
+            grants.env.extend(built_in.variables.iter().map(|&name| name.to_owned()));
+            let is_named_quit = !is_default && name.ends_with("-quit");
+            if timeout.is_none() && is_named_quit && matches!(sidecar, Presence::Unknown) {
+                // A sidecar that has come in that time has the usual time to answer.
+                patience = Some(lateness.0 + HOOK_TIMEOUT);
+            }
+        }
+        let facts = PluginFacts { sidecar, lateness };
+        Ok(Self { name, grants, on, required, timeout, facts, patience, source })
+    }
+
+    /// Notes that the before-start hook of a plugin has found its sidecar ready: this plugin's may be the same. That has come,
+    /// so there is no more to be patient for.
+    pub fn note_seen(&mut self, waited: &str) {
+        let presence = std::mem::replace(&mut self.facts.sidecar, Presence::Unknown);
+        let (presence, is_seen) = sidecar::seen(&self.name, presence, waited);
+        self.facts.sidecar = presence;
+        if is_seen {
+            self.patience = None;
+        }
     }
 
     /// Sees to it that it is compiled, by the deadline.

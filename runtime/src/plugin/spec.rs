@@ -42,6 +42,8 @@ pub struct PluginSpec {
     pub sha256: Option<Sha256>,
     /// What its file is compiled to.
     pub code: Code,
+    /// Whether the user named no plugin, and this one runs by default.
+    pub is_default: bool,
 }
 
 /// When an after-exit hook runs. A job succeeded where the exit code that is reported, after `--map-exit`, is 0.
@@ -162,8 +164,16 @@ impl FromStr for PluginSpec {
         let mut parts = text.split(',');
         let source = parse_source(parts.next().unwrap_or_default())?;
         let grants = Grants { ports: Vec::new(), env: Vec::new(), memory: limits::MEMORY };
-        let mut spec =
-            Self { source, grants, on: On::Always, required: true, timeout: None, sha256: None, code: Code::default() };
+        let mut spec = Self {
+            source,
+            grants,
+            on: On::Always,
+            required: true,
+            timeout: None,
+            sha256: None,
+            code: Code::default(),
+            is_default: false,
+        };
         let mut given = HashSet::new();
         for part in parts {
             let (key, value) = part.split_once('=').ok_or_else(|| format!("'{part}' is not KEY=VALUE"))?;

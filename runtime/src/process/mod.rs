@@ -1,6 +1,7 @@
 //! The init: spawn, signals, reaping, terminal, exit status. It knows nothing of WebAssembly, and all libc calls are here.
 
 mod alarm;
+mod asked;
 mod before_main;
 mod descendants;
 mod exit_map;
@@ -19,6 +20,7 @@ mod supervisor;
 mod terminal;
 
 pub use alarm::at_every;
+pub use asked::Asked;
 pub use exit_map::{ExitMap, Mapping};
 pub use isolate::{Bounds, Isolated, IsolationError, Prepared};
 pub use memory::most_of_a_child;

@@ -1,7 +1,7 @@
 //! The init's loop: wait for a signal, pass it on, reap whoever ended.
 
 use super::{
-    Arrived, ExitStatus, Job, Signal, Signals,
+    Arrived, Asked, ExitStatus, Job, Signal, Signals,
     isolate::{Bounds, Isolated, IsolationError, Prepared},
     memory::give_back,
     reap::{Change, reap_all},
@@ -48,6 +48,8 @@ pub struct Supervisor {
     early: Vec<Arrived>,
     /// Work that is under way, or has ended and was not asked for.
     work: Vec<Isolated>,
+    /// Whether a signal has asked the wrapper to end, or SIGTERM or SIGINT the job.
+    pub asked_to_end: Asked,
 }
 
 /// Where in the run work is done apart from the job, and what signals then mean.
@@ -60,6 +62,9 @@ pub enum Moment<'a> {
     BeforeStart(&'a str),
     /// The job is over, and so are its signals; what is left to do is bounded by its deadline.
     AfterExit,
+    /// The same for a hook of this name that may take long, of which a line says so every ten seconds. If a signal asks the
+    /// wrapper to end, the hook has so much time from then on.
+    Patient(&'a str, Duration),
 }
 
 impl Supervisor {
@@ -73,7 +78,15 @@ impl Supervisor {
                 tracing::warn!("the wrapper cannot become a subreaper: {}", io::Error::last_os_error());
             }
         }
-        Self { signals, behaviour, terminal: Terminal::find(), reaps_orphans, early: Vec::new(), work: Vec::new() }
+        Self {
+            signals,
+            behaviour,
+            terminal: Terminal::find(),
+            reaps_orphans,
+            early: Vec::new(),
+            work: Vec::new(),
+            asked_to_end: Asked::new(),
+        }
     }
 
     /// Whether it waits for all processes that the job leaves.
@@ -133,9 +146,17 @@ impl Supervisor {
     }
 
     /// Waits for the result of work that is under way.
-    pub fn finish(&mut self, pid: libc::pid_t, moment: Moment<'_>, deadline: Instant) -> Result<File, IsolationError> {
+    pub fn finish(
+        &mut self,
+        pid: libc::pid_t,
+        moment: Moment<'_>,
+        mut deadline: Instant,
+    ) -> Result<File, IsolationError> {
         let began = Instant::now();
-        let mut note_at = if let Moment::BeforeStart(hook) = moment { Some((began + NOTE, hook)) } else { None };
+        let mut note_at = match moment {
+            Moment::BeforeStart(hook) | Moment::Patient(hook, _) => Some((began + NOTE, hook)),
+            Moment::Loading | Moment::AfterExit => None,
+        };
         let mut killed_for = None;
         loop {
             self.reap(|_, _| {});
@@ -151,15 +172,27 @@ impl Supervisor {
             match self.signals.wait(note.map(|(at, _)| at).or(wait_until)) {
                 None if note.is_some_and(|(at, _)| Instant::now() < at) => continue,
                 None if let Some((at, hook)) = note => {
-                    let (after, until) = (at - began, deadline.saturating_duration_since(began));
-                    tracing::info!("still waiting for {hook} after {} s, until {} s", after.as_secs(), until.as_secs());
+                    let (after, most) = (at - began, deadline.saturating_duration_since(began));
+                    tracing::info!(
+                        "still waiting for {hook} after {} s, at most {} s",
+                        after.as_secs(),
+                        most.as_secs()
+                    );
                     note_at = Some((at + NOTE, hook));
                     continue;
                 }
                 None => killed_for = Some(IsolationError::TimedOut),
-                Some(Arrived { signal, .. }) if moment == Moment::AfterExit => {
-                    if signal.asks_to_end() {
-                        tracing::info!("{signal} ignored: the job has ended, hooks are running");
+                Some(Arrived { signal, .. }) if matches!(moment, Moment::AfterExit | Moment::Patient(..)) => {
+                    if signal.asks_to_end() && killed_for.is_none() {
+                        let now = Instant::now();
+                        self.asked_to_end.note();
+                        match moment {
+                            Moment::Patient(hook, usual) if now + usual < deadline => {
+                                deadline = now + usual;
+                                tracing::info!("{signal} came: {hook} has {} more", millis(usual));
+                            }
+                            _ => tracing::info!("{signal} ignored: the job has ended, hooks are running"),
+                        }
                     }
                     continue;
                 }
@@ -232,14 +265,20 @@ impl Supervisor {
     }
 
     fn keep(&mut self, arrived: Arrived) {
+        if arrived.signal.asks_to_end() {
+            self.asked_to_end.note();
+        }
         if arrived.signal != Signal::CHLD && !arrived.own {
             self.early.push(arrived);
         }
     }
 
     /// Gives the job what was sent to the wrapper.
-    fn pass_on(&self, arrived: Arrived, job: &Job, kill_at: &mut Option<Instant>) {
+    fn pass_on(&mut self, arrived: Arrived, job: &Job, kill_at: &mut Option<Instant>) {
         let signal = arrived.signal;
+        if signal.begins_grace() {
+            self.asked_to_end.note();
+        }
         if signal == Signal::CONT {
             self.go_on(job);
             return;

@@ -180,9 +180,12 @@ fn own_stream(path: &Path) -> Option<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicBool;
+
+    static NOT_ASKED: AtomicBool = AtomicBool::new(false);
 
     fn text(hooks: &[HookResult], why: &str) -> String {
-        let job = JobFacts { name: "job".to_owned(), started: None, status: None, ran: None };
+        let job = JobFacts { name: "job".to_owned(), started: None, status: None, ran: None, asked_to_end: &NOT_ASKED };
         let status = ExitStatus::refused(why);
         Account { job: &job, status: &status, exit_code: 125, hooks }.text()
     }

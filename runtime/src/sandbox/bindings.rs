@@ -7,6 +7,8 @@ wasmtime::component::bindgen!({
     imports: {
         "wrapper:hook/localhost.send": async,
         "wrapper:hook/localhost.send-for-head": async,
+        "wrapper:hook/localhost.send-to": async,
+        "wrapper:hook/localhost.send-for-status": async,
     },
     exports: { default: async },
 });

@@ -1,5 +1,6 @@
 //! Bodies on their way in and out, bounded in size and in silence.
 
+use super::limits;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -119,6 +120,18 @@ impl<B: Body<Data = Bytes, Error = WasiError> + Unpin> Body for Capped<B> {
 
     fn is_end_stream(&self) -> bool {
         self.body.is_end_stream()
+    }
+}
+
+/// Reads a body to its end, to the first error, or to the limit of [`limits::HEARD_OUT`], and returns how it begins.
+pub async fn hear_out<B: Body<Data = Bytes, Error = WasiError> + Unpin>(mut body: B, beginning: &mut Vec<u8>) {
+    let mut count = 0;
+    while count < limits::HEARD_OUT.0 {
+        let Some(Ok(frame)) = body.frame().await else { return };
+        let data = frame.data_ref().map_or(&[][..], |data| data);
+        let room = limits::STATUS_BODY - beginning.len();
+        beginning.extend_from_slice(&data[..data.len().min(room)]);
+        count += data.len();
     }
 }
 

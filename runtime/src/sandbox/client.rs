@@ -9,10 +9,11 @@ use super::{
     egress::{Denied, Destination, EgressPolicy},
     guest_log::GuestLog,
     limits,
+    opening::{Connection, Opening},
 };
-use http::{HeaderValue, Method, Request, Response, Uri, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body::Body as _;
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http1;
 use std::{
     error::Error as _,
@@ -21,16 +22,29 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::{
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tracing::Level;
 use wasmtime_wasi::runtime::spawn;
 use wasmtime_wasi_http::{Error as WasiError, RequestOptions, WasiBody, io::TokioIo};
+
+/// How often a request is tried again that could not be sent, as the server closed the connection before, and the pause
+/// before each. A server that is starting or restarting does that for a moment.
+const UNSENT: (u32, Duration) = (5, Duration::from_millis(10));
+
+/// How much of an answer must be understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// All of its head.
+    Head,
+    /// Its status line. Header fields are read leniently; if they cannot be understood, there are none.
+    Status,
+}
 
 /// Why there is no response.
 #[derive(Debug, thiserror::Error)]
@@ -44,9 +58,12 @@ pub enum SendError {
     /// Nothing listens at any address of the destination.
     #[error("nothing listens there")]
     Refused,
-    /// The request was sent, and the connection closed without an answer.
+    /// The connection closed without an answer.
     #[error("the connection was closed without an answer")]
     Closed,
+    /// The server's queue of connections was full all the time.
+    #[error("the server accepts no connection: its queue of connections is full")]
+    NotAccepted,
     /// One of the timeouts passed.
     #[error("no answer in time")]
     TimedOut,
@@ -83,10 +100,11 @@ impl Client {
         &self,
         request: Request<WasiBody>,
         options: RequestOptions,
+        reading: Reading,
     ) -> Result<Response<WasiBody>, SendError> {
-        let what = format!("{} {}", request.method(), request.uri());
+        let what = format!("{} {}", request.method(), without_secrets(request.uri()));
         let started = Instant::now();
-        let result = self.exchange(request, options).await;
+        let result = self.exchange(request, options, reading).await;
         match &result {
             Ok(response) => {
                 let milliseconds = started.elapsed().as_secs_f64() * 1e3;
@@ -104,6 +122,7 @@ impl Client {
         &self,
         mut request: Request<WasiBody>,
         options: RequestOptions,
+        reading: Reading,
     ) -> Result<Response<WasiBody>, SendError> {
         let destination = self.policy.permits(request.method(), request.uri())?;
         let slot = self.take_slot()?;
@@ -121,40 +140,59 @@ impl Client {
             request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
 
-        let connect = options.connect_timeout.unwrap_or(limits::CONNECT).min(limits::CONNECT);
-        let stream = timeout(connect, dial(&destination)).await.map_err(|_| SendError::TimedOut)??;
-        let (mut sender, connection) = http1::Builder::new()
-            .max_headers(limits::RESPONSE_HEADERS)
-            .max_buf_size(limits::RESPONSE_HEAD)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| explain(&error))?;
-        // What ends the connection is told to the sender or to the body.
-        let connection = spawn(async { drop(connection.await) });
-
-        let request = request
+        let mut request = request
             .map(|body| Capped::new(body, limits::REQUEST_BODY as u64, WasiError::HttpRequestBodySize).boxed_unsync());
-        let answer = sender.send_request(request);
-        let response = match options.first_byte_timeout {
-            Some(patience) => timeout(patience, answer).await.map_err(|_| SendError::TimedOut)?,
-            None => answer.await,
-        };
-        let response = response.map_err(|error| explain(&error))?;
-        let between_bytes = options.between_bytes_timeout;
-        Ok(response.map(|incoming| {
-            let body = ResponseBody::new(incoming, between_bytes, slot, connection);
-            Capped::new(body, limits::RESPONSE_BODY, WasiError::HttpResponseBodySize).boxed_unsync()
-        }))
+        let mut unsent = 0;
+        loop {
+            let connect = options.connect_timeout.unwrap_or(limits::CONNECT);
+            let stream = match timeout(connect, dial(&destination)).await.map_err(|_| SendError::NotAccepted)? {
+                // It was there a moment ago, and closed the connection.
+                Err(SendError::Refused) if unsent > 0 => return Err(SendError::Closed),
+                stream => stream?,
+            };
+            let (stream, opening) = Connection::new(stream);
+            let (mut sender, connection) =
+                builder(reading).handshake(TokioIo::new(stream)).await.map_err(|error| explain(&error, &opening))?;
+            // What ends the connection is told to the sender or to the body.
+            let connection = spawn(async { drop(connection.await) });
+            let answer = sender.try_send_request(request);
+            let answer = match options.first_byte_timeout {
+                Some(patience) => timeout(patience, answer).await.map_err(|_| SendError::TimedOut)?,
+                None => answer.await,
+            };
+            let mut error = match answer {
+                Ok(response) => {
+                    let between_bytes = options.between_bytes_timeout;
+                    return Ok(response.map(|incoming| {
+                        let body = ResponseBody::new(incoming, between_bytes, slot, connection);
+                        Capped::new(body, limits::RESPONSE_BODY, WasiError::HttpResponseBodySize).boxed_unsync()
+                    }));
+                }
+                Err(error) => error,
+            };
+            match (error.take_message(), opening.status()) {
+                (Some(_), _) if unsent == UNSENT.0 => return Err(SendError::Closed),
+                (Some(message), _) => request = message,
+                (None, Some(status)) if reading == Reading::Status && error.error().is_parse() => {
+                    let mut response = Response::new(Empty::new().map_err(|never| match never {}).boxed_unsync());
+                    *response.status_mut() = StatusCode::from_u16(status).map_err(|_| SendError::Closed)?;
+                    return Ok(response);
+                }
+                (None, _) => return Err(explain(error.error(), &opening)),
+            }
+            unsent += 1;
+            sleep(UNSENT.1).await;
+        }
     }
 
     fn take_slot(&self) -> Result<OwnedSemaphorePermit, SendError> {
         let left = self.requests_left.load(Ordering::Relaxed);
         let left = left.checked_sub(1).ok_or_else(|| {
-            SendError::Limit(format!("a hook may send {} requests a run; no option grants more", limits::REQUESTS))
+            SendError::Limit(format!("a hook may send {} requests a run; no option allows more", limits::REQUESTS))
         })?;
         let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
             SendError::Limit(format!(
-                "a hook may have {} requests at a time; no option grants more",
+                "a hook may have {} requests at a time; no option allows more",
                 limits::CONCURRENT_REQUESTS
             ))
         })?;
@@ -163,8 +201,31 @@ impl Client {
     }
 }
 
-/// Connects to the first address at which something listens.
-async fn dial(Destination(addresses): &Destination) -> Result<TcpStream, SendError> {
+/// How a response is read.
+fn builder(reading: Reading) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.max_headers(limits::RESPONSE_HEADERS).max_buf_size(limits::RESPONSE_HEAD);
+    if reading == Reading::Status {
+        builder
+            .max_headers(limits::STATUS_HEADERS)
+            .allow_spaces_after_header_name_in_responses(true)
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .ignore_invalid_headers_in_responses(true);
+    }
+    builder
+}
+
+/// Connects to the first address at which something listens, and goes on for as long as its queue of connections is full: the
+/// kernel ignores a connection then, and asks again after ever longer pauses (tcp(7), `tcp_syn_retries`).
+async fn dial(destination: &Destination) -> Result<TcpStream, SendError> {
+    loop {
+        if let Ok(stream) = timeout(limits::CONNECT_ATTEMPT, dial_once(destination)).await {
+            return stream;
+        }
+    }
+}
+
+async fn dial_once(Destination(addresses): &Destination) -> Result<TcpStream, SendError> {
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(stream) => return Ok(stream),
@@ -178,19 +239,29 @@ async fn dial(Destination(addresses): &Destination) -> Result<TcpStream, SendErr
     Err(SendError::Refused)
 }
 
+/// A URI for a line of log: the query and the user information may be secrets.
+fn without_secrets(uri: &Uri) -> String {
+    let scheme = uri.scheme_str().map(|scheme| format!("{scheme}://")).unwrap_or_default();
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}{host}{}", uri.path())
+}
+
 /// What went wrong on the wire, in a guest's terms.
-fn explain(error: &hyper::Error) -> SendError {
+fn explain(error: &hyper::Error, opening: &Opening) -> SendError {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
     if let Some(WasiError::HttpRequestBodySize(_)) = error.source().and_then(|cause| cause.downcast_ref()) {
-        SendError::Limit(format!("a request's body may have {} bytes; no option grants more", limits::REQUEST_BODY))
+        SendError::Limit(format!("a request's body may have {} bytes; no option allows more", limits::REQUEST_BODY))
+    } else if opening.is_tls() {
+        SendError::Other("it speaks TLS on that port, and a hook speaks plain HTTP".to_owned())
     } else if error.is_parse_too_large() {
         SendError::TooLarge
     } else if error.is_parse() {
         SendError::Other(format!("the answer is not HTTP/1.1: {error}"))
-    } else if error.is_incomplete_message() || cause == Some(io::ErrorKind::ConnectionReset) {
+    } else if error.is_incomplete_message()
+        || matches!(cause, Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe))
+    {
         SendError::Closed
-    } else if error.is_canceled() {
-        SendError::Other("the connection was closed before the request was sent".to_owned())
     } else {
         SendError::Other(error.to_string())
     }
@@ -204,7 +275,7 @@ impl From<SendError> for WasiError {
             SendError::Limit(_) => Self::ConnectionLimitReached,
             SendError::Refused => Self::ConnectionRefused,
             SendError::Closed => Self::ConnectionTerminated,
-            SendError::TimedOut => Self::ConnectionTimeout,
+            SendError::TimedOut | SendError::NotAccepted => Self::ConnectionTimeout,
             SendError::TooLarge => Self::HttpResponseHeaderSectionSize(Some(limits::RESPONSE_HEAD as u32)),
             SendError::Other(why) => Self::InternalError(Some(why)),
         }

@@ -57,16 +57,16 @@ pub struct Destination(pub Vec<SocketAddr>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// Anything but plain HTTP.
-    #[error("a hook speaks http only, to this host; no option grants more")]
+    #[error("a hook speaks http only, to this host; no option allows more")]
     Scheme(Uri),
     /// Any host but this one, or another spelling of it.
-    #[error("a hook reaches only this host, as localhost, 127.0.0.1 or [::1]; no option grants more")]
+    #[error("a hook reaches only this host, as localhost, 127.0.0.1 or [::1]; no option allows more")]
     Host(Uri),
     /// A port that is not one.
     #[error("the port must be a number from 1 to 65535")]
     Port(Uri),
     /// A port that was not granted.
-    #[error("port {port}: the plugin may reach only {granted}; add port={port} to its --plugin to grant it")]
+    #[error("port {port}: the plugin may reach only {granted}; add port={port} to its --plugin to allow it")]
     PortNotGranted {
         /// The port asked for.
         port: Port,
@@ -74,7 +74,7 @@ pub enum Denied {
         granted: String,
     },
     /// A tunnel.
-    #[error("method CONNECT: a hook may not open tunnels; no option grants it")]
+    #[error("method CONNECT: a hook may not open tunnels; no option allows it")]
     Connect,
 }
 
@@ -251,7 +251,7 @@ mod tests {
         let denied = judge(&policy, "http://localhost:8080/").unwrap_err().to_string();
         assert_eq!(
             denied,
-            "port 8080: the plugin may reach only port 15020, port 4191; add port=8080 to its --plugin to grant it"
+            "port 8080: the plugin may reach only port 15020, port 4191; add port=8080 to its --plugin to allow it"
         );
     }
 }

@@ -30,7 +30,7 @@ impl Treatment {
         let (package, name) = interface.split_once('/').unwrap_or((interface, ""));
         match (package, version.starts_with("0.2.")) {
             ("wrapper:hook", _) if version.starts_with("0.1.") => match name {
-                "types" | "job" | "plugin" | "log" | "localhost" => Self::Granted,
+                "types" | "job" | "plugin" | "sidecar" | "log" | "localhost" => Self::Granted,
                 _ => Self::Unknown,
             },
             ("wasi:io" | "wasi:clocks" | "wasi:random", true) => Self::Granted,

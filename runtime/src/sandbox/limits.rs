@@ -35,10 +35,19 @@ pub const RESPONSE_BODY: u64 = 4 << 20;
 pub const RESPONSE_HEAD: usize = 64 << 10;
 /// Header fields of a response; what Envoy has by default (`max_response_headers_count`).
 pub const RESPONSE_HEADERS: usize = 100;
+/// Header fields of a response of which the status alone counts: as many as fit into its head, nearly.
+pub const STATUS_HEADERS: usize = 2_000;
+/// The body of such a response, in bytes, until the hook hangs up; and how long that may take.
+pub const HEARD_OUT: (usize, Duration) = (1 << 20, Duration::from_secs(10));
+/// What a hook sees of that body, in bytes. A message of an error is some hundred.
+pub const STATUS_BODY: usize = 4 << 10;
 /// Header fields of a request, in bytes of host memory.
 pub const REQUEST_HEADERS: usize = 64 << 10;
-/// Until a connection on the loopback stands. It takes microseconds unless the backlog is full.
+/// Until a connection of `wasi:http` stands, if the hook sets no time. It takes microseconds unless the server's queue of
+/// connections is full.
 pub const CONNECT: Duration = Duration::from_secs(5);
+/// Until a connection is given up and tried anew.
+pub const CONNECT_ATTEMPT: Duration = Duration::from_millis(500);
 
 /// A plugin's file, in bytes. A whole Python in one is 18 MB.
 pub const PLUGIN_FILE: u64 = 128 << 20;

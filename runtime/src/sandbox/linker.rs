@@ -40,6 +40,7 @@ pub fn linker(engine: &Engine, imports: &[String]) -> Result<Linker<State>> {
     hook::types::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     hook::job::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     hook::plugin::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    hook::sidecar::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     hook::log::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     hook::localhost::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
 

@@ -2,7 +2,7 @@
 //!
 //! * [`engine`]: how guests are compiled and run.
 //! * [`limits`]: what a guest may use up.
-//! * [`egress`]: where its requests may go; [`client`]: how they go there.
+//! * [`egress`]: where its requests may go; [`client`]: how they go there; `opening`: how an answer begins.
 //! * [`guest_log`]: what it may say.
 //! * [`imports`]: what becomes of each import.
 //! * `linker`: what it is linked with; `state`: the host's side of its imports.
@@ -16,10 +16,12 @@ pub mod guest_log;
 pub mod imports;
 pub mod limits;
 mod linker;
+mod opening;
 mod state;
 
+pub use bindings::wrapper::hook::sidecar::Presence;
 pub use engine::Code;
-pub use state::{Grants, JobFacts, Started, State};
+pub use state::{Grants, JobFacts, PluginFacts, Started, State};
 
 use bindings::exports::wrapper::hook::{after_exit, before_start};
 use bindings::wrapper::hook::types::ExitStatus;

@@ -1,9 +1,9 @@
 //! What one run of a hook has: the host's side of everything it may import.
 
 use super::{
-    bindings::wrapper::hook::{job, localhost, log, plugin, types},
+    bindings::wrapper::hook::{job, localhost, log, plugin, sidecar, types},
     body,
-    client::Client,
+    client::{Client, Reading},
     egress::{EgressPolicy, Port},
     guest_log::{GuestLog, LineStream},
     limits::{self, Limiter},
@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, Method, Request, Uri, header};
 use http_body_util::{BodyExt as _, Full};
 use std::{
     env,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, SystemTime},
 };
 use tokio::time::{Instant, timeout_at};
@@ -40,6 +41,15 @@ pub struct Grants {
     pub memory: u64,
 }
 
+/// What a guest may know of its plugin beyond the name.
+#[derive(Clone, Debug)]
+pub struct PluginFacts {
+    /// Whether the pod has its sidecar.
+    pub sidecar: sidecar::Presence,
+    /// How late that may start if nobody knows: after the job's start, and after its end.
+    pub lateness: (Duration, Duration),
+}
+
 /// What a guest may know of the job.
 #[derive(Clone, Debug)]
 pub struct JobFacts {
@@ -51,6 +61,8 @@ pub struct JobFacts {
     pub status: Option<types::ExitStatus>,
     /// From its start to its end, where it had both.
     pub ran: Option<Duration>,
+    /// Whether a signal has asked it, or the wrapper, to end. It may become so while a hook runs.
+    pub asked_to_end: &'static AtomicBool,
 }
 
 /// The start of the job.
@@ -68,6 +80,7 @@ pub struct Started {
 pub struct State {
     pub(super) limiter: Limiter,
     name: String,
+    plugin: PluginFacts,
     job: JobFacts,
     log: GuestLog,
     /// Its stdout and stderr.
@@ -83,8 +96,8 @@ pub struct State {
 
 impl State {
     /// A fresh state: nothing of one run is seen by the next.
-    pub fn new(plugin: &str, grants: &Grants, job: JobFacts, deadline: Instant) -> Self {
-        let log = GuestLog::new(plugin);
+    pub fn new(name: &str, plugin: PluginFacts, grants: &Grants, job: JobFacts, deadline: Instant) -> Self {
+        let log = GuestLog::new(name);
         let last_words = deadline.saturating_duration_since(Instant::now()) / 10;
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::HANDLES);
@@ -93,23 +106,24 @@ impl State {
         let mut wasi = WasiCtx::builder();
         let streams = [Level::INFO, Level::WARN].map(|level| log.stream(level));
         wasi.stdout(streams[0].clone()).stderr(streams[1].clone()).max_random_size(limits::RANDOM_BYTES);
-        for (name, value) in env::vars_os() {
-            let Ok(name) = name.into_string() else { continue };
-            if !name.starts_with("HOOK_") && !grants.env.contains(&name) {
+        for (variable, value) in env::vars_os() {
+            let Ok(variable) = variable.into_string() else { continue };
+            if !variable.starts_with("HOOK_") && !grants.env.contains(&variable) {
                 continue;
             }
             match value.into_string() {
                 Ok(value) => {
-                    wasi.env(name, value);
+                    wasi.env(variable, value);
                 }
                 // A guest's environment is text.
-                Err(_) => tracing::warn!(plugin, "{} is not UTF-8 and so not shown to it", printable(&name)),
+                Err(_) => tracing::warn!(plugin = name, "{} is not UTF-8 and so not shown to it", printable(&variable)),
             }
         }
         Self {
             limiter: Limiter::new(grants.memory),
-            name: plugin.to_owned(),
-            client: Client::new(EgressPolicy::new(grants.ports.clone()), GuestLog::new(plugin)),
+            name: name.to_owned(),
+            plugin,
+            client: Client::new(EgressPolicy::new(grants.ports.clone()), GuestLog::new(name)),
             wasi: wasi.build(),
             job,
             log,
@@ -166,6 +180,10 @@ impl job::Host for State {
     fn duration(&mut self) -> Option<u64> {
         self.job.ran.map(milliseconds)
     }
+
+    fn asked_to_end(&mut self) -> bool {
+        self.job.asked_to_end.load(Ordering::Relaxed)
+    }
 }
 
 impl plugin::Host for State {
@@ -175,6 +193,17 @@ impl plugin::Host for State {
 
     fn time_left(&mut self) -> u64 {
         milliseconds(self.deadline.saturating_duration_since(Instant::now()))
+    }
+}
+
+impl sidecar::Host for State {
+    fn known(&mut self) -> sidecar::Presence {
+        self.plugin.sidecar.clone()
+    }
+
+    fn lateness(&mut self) -> (u64, u64) {
+        let (start, end) = self.plugin.lateness;
+        (milliseconds(start), milliseconds(end))
     }
 }
 
@@ -194,64 +223,108 @@ impl log::Host for State {
     }
 }
 
+/// What is handed to a guest of a response's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Body {
+    /// All of it, or there is no response.
+    Whole,
+    /// None of it.
+    Unread,
+    /// Its beginning: it is read to its end, but does not matter.
+    HeardOut,
+}
+
 impl localhost::Host for State {
     async fn send(&mut self, request: localhost::Request) -> Result<localhost::Response, localhost::Error> {
-        self.exchange(request, true).await
+        self.exchange("localhost", request, Body::Whole).await
     }
 
     async fn send_for_head(&mut self, request: localhost::Request) -> Result<localhost::Response, localhost::Error> {
-        self.exchange(request, false).await
+        self.exchange("localhost", request, Body::Unread).await
+    }
+
+    async fn send_to(
+        &mut self,
+        address: String,
+        request: localhost::Request,
+    ) -> Result<localhost::Response, localhost::Error> {
+        self.exchange(&address, request, Body::Whole).await
+    }
+
+    async fn send_for_status(
+        &mut self,
+        address: String,
+        request: localhost::Request,
+    ) -> Result<localhost::Response, localhost::Error> {
+        self.exchange(&address, request, Body::HeardOut).await
     }
 }
 
 impl State {
     async fn exchange(
         &mut self,
+        address: &str,
         request: localhost::Request,
-        with_body: bool,
+        wanted: Body,
     ) -> Result<localhost::Response, localhost::Error> {
         let own = request.timeout_ms.map(|timeout| Instant::now() + Duration::from_millis(timeout.into()));
         let deadline = own.map_or(self.last_request, |own| own.min(self.last_request));
-        let request = http_request(request)?;
-        let exchange = async {
-            let response = self.client.send(request, RequestOptions::default()).await?;
-            let (head, body) = response.into_parts();
-            let body = if with_body { body::read(body).await? } else { Vec::new() };
-            let headers = head
-                .headers
-                .iter()
-                .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
-            Ok(localhost::Response { status: head.status.as_u16(), headers: headers.collect(), body })
+        let request = http_request(address, request)?;
+        let connect_timeout = Some(deadline.saturating_duration_since(Instant::now()));
+        let options = RequestOptions { connect_timeout, ..RequestOptions::default() };
+        let reading = if wanted == Body::HeardOut { Reading::Status } else { Reading::Head };
+        let head = timeout_at(deadline, self.client.send(request, options, reading));
+        let (head, body) = head.await.map_err(|_| localhost::Error::TimedOut)??.into_parts();
+        let body = match wanted {
+            Body::Whole => timeout_at(deadline, body::read(body)).await.map_err(|_| localhost::Error::TimedOut)??,
+            Body::Unread => Vec::new(),
+            Body::HeardOut => {
+                let mut beginning = Vec::new();
+                let until = deadline.min(Instant::now() + limits::HEARD_OUT.1);
+                // What was read until then will do.
+                drop(timeout_at(until, body::hear_out(body, &mut beginning)).await);
+                beginning
+            }
         };
-        timeout_at(deadline, exchange).await.unwrap_or(Err(localhost::Error::TimedOut))
+        let headers = head
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+        Ok(localhost::Response { status: head.status.as_u16(), headers: headers.collect(), body })
     }
 }
 
 /// The request in the terms of the HTTP library, whose types take nothing that could break out of its place on the wire.
-fn http_request(request: localhost::Request) -> Result<Request<WasiBody>, localhost::Error> {
+///
+/// What is wrong is named, but values of headers and queries, which may be secrets, are not shown.
+fn http_request(address: &str, request: localhost::Request) -> Result<Request<WasiBody>, localhost::Error> {
     let invalid = |what: &str, value: &str| localhost::Error::Other(format!("{value:?} is not {what}"));
     let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| invalid("a method", &request.method))?;
+    let path = request.path.split('?').next().unwrap_or_default();
     if !request.path.starts_with('/') {
-        return Err(invalid("a path; it begins with '/'", &request.path));
+        return Err(invalid("a path; it begins with '/'", path));
     }
+    let host = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
     let uri = Uri::builder()
         .scheme("http")
-        .authority(format!("localhost:{}", request.port))
+        .authority(format!("{host}:{}", request.port))
         .path_and_query(request.path.as_str())
         .build()
-        .map_err(|_| invalid("a path", &request.path))?;
+        .map_err(|_| invalid("a path of this host", path))?;
     let mut headers = HeaderMap::new();
     for (name, value) in &request.headers {
         let field = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid("a header's name", name))?;
         if DEFAULT_FORBIDDEN_HEADERS.contains(&field) || field == header::CONTENT_LENGTH {
-            return Err(localhost::Error::Denied(format!("header {field}: the wrapper sets it; no option grants it")));
+            return Err(localhost::Error::Denied(format!("header {field}: the wrapper sets it; no option allows it")));
         }
-        headers.append(field, value.parse().map_err(|_| invalid("a header's value", value))?);
+        let refused =
+            |_| localhost::Error::Other(format!("the value of header {name} has a character that none may have"));
+        headers.append(field, value.parse().map_err(refused)?);
     }
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if size > limits::REQUEST_HEADERS {
         return Err(localhost::Error::Denied(format!(
-            "headers of {size} bytes: a request may have {}; no option grants more",
+            "headers of {size} bytes: a request may have {}; no option allows more",
             limits::REQUEST_HEADERS
         )));
     }
@@ -272,6 +345,7 @@ impl From<super::client::SendError> for localhost::Error {
             SendError::Closed => Self::Closed,
             SendError::TimedOut => Self::TimedOut,
             SendError::TooLarge => Self::TooLarge,
+            SendError::NotAccepted => Self::Other(error.to_string()),
             SendError::Other(why) => Self::Other(why),
         }
     }
@@ -316,7 +390,7 @@ impl WasiHttpHooks for Client {
     ) -> Box<dyn Future<Output = Result<Sent, WasiError>> + Send> {
         let client = self.clone();
         Box::new(async move {
-            let response = client.send(request, options.unwrap_or_default()).await?;
+            let response = client.send(request, options.unwrap_or_default(), Reading::Head).await?;
             let connection_is_held_by_the_body: Box<dyn Future<Output = _> + Send> = Box::new(async { Ok(()) });
             Ok((response, connection_is_held_by_the_body))
         })

@@ -97,7 +97,7 @@ pub fn rows(folder: &Path) -> Vec<Row> {
             "4 GiB of memory from the start",
             "memory",
             &hook(huge_memory),
-            "begins with 4096 MiB of memory, and has 64 MiB; memory= grants more",
+            "begins with 4096 MiB of memory, and has 64 MiB; memory= allows more",
         ),
         Row::new(
             "a table of 10,000,000 elements",

@@ -10,7 +10,7 @@ use wrapper_tests::{
 /// What a guest of 64 MiB and its host take.
 const ALL_MEMORY: u64 = 64 + 48;
 
-const STOPPED: &str = "stopped at its deadline; --hook-timeout grants more";
+const STOPPED: &str = "stopped at its deadline; --hook-timeout allows more";
 
 /// A hook written by hand.
 fn by_hand(folder: &Path, name: &str, core: &str) -> Run {
@@ -44,7 +44,7 @@ pub fn rows(folder: &Path) -> Vec<Row> {
         Row::new(
             "memory without end",
             hostile("memory"),
-            "it was refused more than 64 MiB of memory; memory= grants more",
+            "it was refused more than 64 MiB of memory; memory= allows more",
         )
         .memory(ALL_MEMORY),
         Row::new(

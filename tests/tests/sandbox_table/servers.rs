@@ -4,7 +4,7 @@ use super::{Row, hostile, hostile_with};
 use std::time::Duration;
 use wrapper_tests::{Answer, HOSTILE, Server, run};
 
-const STOPPED: &str = "stopped at its deadline; --hook-timeout grants more";
+const STOPPED: &str = "stopped at its deadline; --hook-timeout allows more";
 
 /// A server for the length of the test, and its port.
 fn server(answer: Answer) -> u16 {
@@ -35,7 +35,7 @@ pub fn rows() -> Vec<Row> {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let get = |answer: Answer| hostile(&format!("get {} /", server(answer)));
     let fetch = |authority: &str| hostile(&format!("fetch http://{authority}/"));
-    let not_this_host = "a hook reaches only this host, as localhost, 127.0.0.1 or [::1]; no option grants more";
+    let not_this_host = "a hook reaches only this host, as localhost, 127.0.0.1 or [::1]; no option allows more";
     let mut rows = vec![
         Row::new("a server that is silent", get(Answer::Silence), "error TimedOut"),
         Row::new(
@@ -126,13 +126,13 @@ pub fn rows() -> Vec<Row> {
         Row::new(
             "100,000 requests",
             run(["--plugin", HOSTILE, "sh", "-c", "exit 3"]).env("HOOK_AFTER", format!("flood-requests {good}")),
-            "a hook may send 10000 requests a run; no option grants more",
+            "a hook may send 10000 requests a run; no option allows more",
         )
         .deadline(Duration::from_secs(20)),
         Row::new(
             "100 requests at once",
             hostile(&format!("flood-at-once {good} 100")),
-            "a hook may have 16 requests at a time; no option grants more",
+            "a hook may have 16 requests at a time; no option allows more",
         ),
         Row::new(
             "10,000 requests at once",
@@ -157,7 +157,7 @@ pub fn rows() -> Vec<Row> {
         Row::new(
             "the method CONNECT",
             hostile(&format!("method CONNECT {good} /")),
-            "a hook may not open tunnels; no option grants it",
+            "a hook may not open tunnels; no option allows it",
         ),
         Row::new("a line break in a header's value", hostile("header x-a=1CRLFx-b: 2"), "is not a header's value"),
         Row::new("a blank in a header's name", hostile("header x a=1"), "is not a header's name"),
@@ -179,7 +179,7 @@ pub fn rows() -> Vec<Row> {
         ("its own `Transfer-Encoding`", "transfer-encoding"),
         ("its own `Connection`", "connection"),
     ] {
-        rows.push(Row::new(tried, hostile(&format!("header {name}=1")), "the wrapper sets it; no option grants it"));
+        rows.push(Row::new(tried, hostile(&format!("header {name}=1")), "the wrapper sets it; no option allows it"));
     }
     for (tried, host) in [
         ("a name", "example.com"),
@@ -212,13 +212,13 @@ pub fn rows() -> Vec<Row> {
         Row::new(
             "TLS",
             hostile(&format!("fetch https://localhost:{good}/")),
-            "a hook speaks http only, to this host; no option grants more",
+            "a hook speaks http only, to this host; no option allows more",
         ),
         Row::new(
             "a port that is not granted",
             hostile_with(&format!(",port={good}"), &format!("get {other} /")),
             &format!(
-                "port {other}: the plugin may reach only port {good}; add port={other} to its --plugin to grant it"
+                "port {other}: the plugin may reach only port {good}; add port={other} to its --plugin to allow it"
             ),
         ),
         Row::new("`localhost`, which it may reach", fetch(&format!("localhost:{good}")), "fetched 200, 2 bytes"),

@@ -1,0 +1,162 @@
+//! A sidecar that does not listen: there is none, or it starts late, or it has this port closed.
+//!
+//! | known | what is done |
+//! |---|---|
+//! | there is a sidecar | it is asked again while the hook has time; if it never listens, that is a failure |
+//! | there is none | nothing: it was asked once, in case that is wrong |
+//! | nobody knows | it is asked again for as long as a sidecar may be late |
+
+use crate::settings::Settings;
+use std::time::Duration;
+use wrapper_hook::{
+    job,
+    localhost::{Error, Response},
+    log, plugin,
+    sidecar::{self, Presence},
+};
+
+/// The shortest and the longest time between two attempts: a small part of the time that a sidecar takes to start.
+const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
+
+/// The part of the time waited so far after which it is asked again.
+const PART: u32 = 20;
+
+/// What a hook has left of its time when it gives up, and the part of the time if that is less: to say why.
+const LAST_WORDS: (Duration, u32) = (Duration::from_millis(120), 8);
+
+/// How long a closed port is asked again when a signal has asked the job or the wrapper to end, as the pod may be killed soon:
+/// of a sidecar that nobody knows of, and of one that is known to come, for which the wrapper allows 20 s then.
+const HURRY: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(19)];
+
+/// Until then after the job's start a sidecar may still be on its way, so that "there is none" may be wrong.
+const YOUNG: Duration = Duration::from_secs(5 * 60);
+
+/// A place that may not listen yet.
+pub struct Door<'a> {
+    settings: &'a Settings,
+    /// `no sidecar to quit`.
+    nobody: &'static str,
+    /// Whether a sidecar that comes later keeps the pod running.
+    keeps_the_pod: bool,
+    /// What a closed port may mean besides, and what to change.
+    refused: &'static str,
+    presence: Presence,
+    /// How long it is asked again if nobody knows; none if the user set no time.
+    retry: Option<Duration>,
+}
+
+impl<'a> Door<'a> {
+    /// As the user and the host know of it.
+    pub fn new(settings: &'a Settings, nobody: &'static str, refused: &'static str) -> Self {
+        let (presence, retry) = (sidecar::presence(), settings.duration("RETRY"));
+        Self { settings, nobody, keeps_the_pod: false, refused, presence, retry }
+    }
+
+    /// The same of a sidecar that keeps the pod running if it comes too late to be asked.
+    pub fn keeps_the_pod(self) -> Self {
+        Self { keeps_the_pod: true, ..self }
+    }
+
+    /// The same, if an operator's variable of this name tells that there is a sidecar.
+    pub fn known_by(mut self, variable: Option<&str>) -> Self {
+        if let (Presence::Unknown, Some(variable)) = (&self.presence, variable) {
+            self.presence = Presence::Present(format!("{variable} says that there is one"));
+        }
+        self
+    }
+
+    /// Whether there is a sidecar.
+    pub fn is_known(&self) -> bool {
+        matches!(self.presence, Presence::Present(_))
+    }
+
+    /// Sends, and sends again while nothing listens. The answer, or none if there is no sidecar, which is logged.
+    ///
+    /// `elsewhere` is asked while a sidecar that is there keeps this port closed: an error ends the waiting.
+    pub fn knock(
+        &self,
+        place: &impl std::fmt::Display,
+        share: Duration,
+        send: impl Fn(Duration) -> Result<Response, Error>,
+        elsewhere: impl Fn(Duration) -> Result<(), String>,
+    ) -> Result<Option<Result<Response, Error>>, String> {
+        let began = plugin::time_left();
+        let waited = || began.saturating_sub(plugin::time_left());
+        let most = share.saturating_sub(LAST_WORDS.0.min(share / LAST_WORDS.1));
+        let mut patience = self.patience().min(most);
+        let (mut is_told, mut is_hurried) = (false, false);
+        loop {
+            let asked_at = waited();
+            match send(share.saturating_sub(asked_at)) {
+                Err(Error::Refused) => {}
+                // It took no time: what ran out is the hook's, not the sidecar's.
+                Err(Error::TimedOut) if is_told && waited() - asked_at < PAUSES[0] => break,
+                answer => {
+                    if let Presence::Absent(why) = &self.presence {
+                        log::warn!("something listens on {place}, though {why}");
+                    }
+                    return Ok(Some(answer));
+                }
+            }
+            if !is_hurried && job::asked_to_end() {
+                is_hurried = true;
+                patience = patience.min(waited() + HURRY[usize::from(self.is_known())]);
+            }
+            let left = patience.saturating_sub(waited());
+            if left.is_zero() {
+                break;
+            }
+            if self.is_known() {
+                elsewhere(waited())?;
+            }
+            if !is_told {
+                is_told = true;
+                log::info!("nothing listens on {place} yet: asking again for at most {}", seconds(left));
+            }
+            wrapper_hook::sleep((waited() / PART).clamp(PAUSES[0], PAUSES[1]).min(left));
+        }
+        self.is_nobody(place, waited()).map(|()| None)
+    }
+
+    /// From now on.
+    fn patience(&self) -> Duration {
+        match (&self.presence, self.retry) {
+            (Presence::Present(_), _) => Duration::MAX,
+            (Presence::Absent(_), _) => Duration::ZERO,
+            (Presence::Unknown, Some(retry)) => retry.saturating_sub(job::elapsed()),
+            (Presence::Unknown, None) => {
+                let (after_start, after_end) = sidecar::lateness();
+                let since_end = job::duration().map_or(Duration::ZERO, |ran| job::elapsed().saturating_sub(ran));
+                after_start.saturating_sub(job::elapsed()).max(after_end.saturating_sub(since_end))
+            }
+        }
+    }
+
+    fn is_nobody(&self, place: &impl std::fmt::Display, waited: Duration) -> Result<(), String> {
+        let Self { nobody, refused, .. } = self;
+        let or = if refused.is_empty() { String::new() } else { format!("; or {refused}") };
+        match &self.presence {
+            Presence::Present(why) => {
+                return Err(format!("nothing listened on {place} for {}, but {why}{or}", seconds(waited)));
+            }
+            Presence::Absent(why) => log::info!("nothing listens on {place}: {nobody}, as {why}"),
+            Presence::Unknown if self.keeps_the_pod && job::elapsed() < YOUNG && self.retry != Some(Duration::ZERO) => {
+                log::warn!(
+                    "nothing listens on {place}: {nobody}, or one that starts later and keeps the pod running; set {} to tell \
+                 which{or}",
+                    self.settings.sidecar
+                )
+            }
+            Presence::Unknown => log::info!("nothing listens on {place}: {nobody}{or}"),
+        }
+        Ok(())
+    }
+}
+
+/// A time in seconds, and in milliseconds if it is short.
+pub fn seconds(time: Duration) -> String {
+    match time.as_millis() {
+        millis @ 0..1000 => format!("{millis} ms"),
+        millis => format!("{} s", millis.div_ceil(1000)),
+    }
+}
