@@ -1,4 +1,4 @@
-// A real OpenTelemetry collector of the least size: it takes OTLP over HTTP and prints what it understood.
+// A real OpenTelemetry collector of the least size: it takes OTLP over HTTP, and prints what it understood or sends it on.
 package main
 
 import (
@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/collector/confmap/provider/fileprovider"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/debugexporter"
+	"go.opentelemetry.io/collector/exporter/otlphttpexporter"
 	"go.opentelemetry.io/collector/otelcol"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/otlpreceiver"
@@ -16,14 +17,14 @@ import (
 )
 
 func main() {
-	otlp, debug := otlpreceiver.NewFactory(), debugexporter.NewFactory()
+	otlp, debug, send := otlpreceiver.NewFactory(), debugexporter.NewFactory(), otlphttpexporter.NewFactory()
 	command := otelcol.NewCommand(otelcol.CollectorSettings{
 		BuildInfo: component.NewDefaultBuildInfo(),
 		Factories: func() (otelcol.Factories, error) {
 			return otelcol.Factories{
 				Receivers: map[component.Type]receiver.Factory{otlp.Type(): otlp},
 				Telemetry: otelconftelemetry.NewFactory(),
-				Exporters: map[component.Type]exporter.Factory{debug.Type(): debug},
+				Exporters: map[component.Type]exporter.Factory{debug.Type(): debug, send.Type(): send},
 			}, nil
 		},
 		ConfigProviderSettings: otelcol.ConfigProviderSettings{

@@ -176,7 +176,7 @@ fn where_it_is_sent_and_what_can_be_chosen() {
         .env("HOOK_OTLP_ENDPOINT", "http://127.0.0.1:4999/otlp/")
         .env("HOOK_OTLP_SIGNALS", "metrics")
         .outcome();
-    outcome.exits(0).says("localhost:4999 has the metrics");
+    outcome.exits(0).says("127.0.0.1:4999 has the metrics");
     let paths: Vec<_> = server.requests().into_iter().map(|request| request.path).collect();
     assert_eq!(paths, ["/otlp/v1/metrics"]);
     for (name, value, why) in [
