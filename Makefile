@@ -8,7 +8,7 @@ DIST := target/dist
 ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,amd64,$(shell uname -m)))
 .DEFAULT_GOAL := help
 
-.PHONY: help setup build arm64 riscv64 s390x images pod-test manifests-test bench scale debug demo test compare-init sandbox-table sidecars-table languages-table soak fuzz check clean
+.PHONY: help setup build arm64 riscv64 s390x images pod-test manifests-test sidecars-test bench scale debug demo test compare-init sandbox-table sidecars-table languages-table soak fuzz check clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
@@ -37,7 +37,7 @@ demo: build ## End a real Envoy sidecar when `ls -l` is done
 	@scripts/demo
 
 test: build ## Install what is missing and run every test
-	@scripts/setup envoy collector test languages inits bench manifests
+	@scripts/setup envoy collector sidecars test languages inits bench manifests
 	@scripts/test
 	@scripts/bench --quick
 	@scripts/bench --scale --jobs 100 --at-once 10
@@ -70,6 +70,10 @@ pod-test: images ## As root: run wrapped jobs in pods beside a real Envoy
 manifests-test: build ## Hold examples/kubernetes against what a cluster would say to them
 	@scripts/setup manifests
 	@scripts/test --test manifests
+
+sidecars-test: build ## Hold the built-in plugins against real sidecars: Istio's agent, OpenBao, Caddy and others
+	@scripts/setup envoy collector sidecars dapr test
+	@scripts/test --test real_sidecars --test real_dapr --test envoy --test drain
 
 compare-init: build ## Put the same cases to tini, dumb-init and catatonit; writes docs/init-comparison.md
 	@scripts/setup test inits

@@ -10,6 +10,7 @@ mod network;
 mod run;
 mod running;
 mod server;
+mod sidecar;
 mod skip;
 mod terminal;
 
@@ -18,6 +19,7 @@ pub use network::own_network;
 pub use run::{MODES, Outcome, Run, dist, init, run, run_program, tool, wrapper};
 pub use running::{Running, children, is_alive, wait_until};
 pub use server::{Answer, Request, Server};
+pub use sidecar::{Program, Sidecar, TOOLS};
 pub use skip::{skip, skip_unless_ci};
 pub use terminal::on_a_terminal;
 
