@@ -1,6 +1,6 @@
 //! The Kustomize component: what it adds to Jobs of all kinds, and nothing else.
 
-use crate::{IMAGES, are_tools_here, examples, head, judged, own, read};
+use crate::{IMAGES, INJECTED, are_tools_here, examples, head, judged, own, read};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -20,7 +20,7 @@ fn rendered(folder: &Path, jobs: &Path, more: &str) -> Outcome {
     let component = folder.join("component");
     fs::create_dir_all(&component).unwrap();
     fs::copy(jobs, folder.join("jobs.yaml")).unwrap();
-    for file in ["kustomization.yaml", "mount.yaml"] {
+    for file in ["kustomization.yaml", "added.yaml"] {
         fs::copy(examples().join("kustomize/component").join(file), component.join(file)).unwrap();
     }
     let kustomization = format!("resources: [jobs.yaml]\ncomponents: [component]\n{more}\n");
@@ -79,6 +79,9 @@ fn without_what_the_component_adds_the_job_is_what_it_was() {
                 let container = &mut pod["containers"][0];
                 let mount = json!({"name": "wrapper-bin", "mountPath": "/wrapper-bin", "readOnly": true});
                 assert_eq!(take(container, "volumeMounts", "wrapper-bin"), mount);
+                let from = json!({"fieldRef": {"fieldPath": INJECTED}});
+                let variable = json!({"name": "HOOK_ISTIO_SIDECAR", "valueFrom": from});
+                assert_eq!(take(container, "env", "HOOK_ISTIO_SIDECAR"), variable);
                 assert_eq!(container["command"].as_array_mut().unwrap().remove(0), init["args"][1]);
             }
             let name = &object.value["metadata"]["name"];

@@ -1,11 +1,14 @@
 //! The containers of the examples that have the wrapper, run as a pod would run them.
 
-use crate::{IMAGES, ZEROS, are_tools_here, component::rendered_example, examples, head, judged, manifests, read};
+use crate::{
+    IMAGES, INJECTED, ZEROS, are_tools_here, component::rendered_example, examples, head, judged, manifests, read,
+};
 use serde_json::Value;
 use std::{
     fs,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::Path,
+    time::Duration,
 };
 use wrapper_tests::{Answer, Outcome, Server, dist, own_network, run, run_program, wrapper};
 
@@ -13,7 +16,29 @@ use wrapper_tests::{Answer, Outcome, Server, dist, own_network, run, run_program
 #[derive(Debug)]
 struct Wrapped {
     arguments: Vec<String>,
-    variables: Vec<(String, String)>,
+    variables: Vec<(String, Value)>,
+}
+
+/// What a pod has of Istio, besides that its containers share a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mesh {
+    /// A sidecar, and the annotation that its injector writes.
+    Istio,
+    /// Nothing.
+    None,
+}
+
+impl Mesh {
+    /// What the downward API puts into a variable: the annotation, or the empty string if there is none.
+    fn annotation(self, field: &str) -> String {
+        assert_eq!(field, INJECTED);
+        match self {
+            Self::Istio => {
+                r#"{"initContainers":["istio-init"],"containers":["istio-proxy"],"revision":"default"}"#.to_owned()
+            }
+            Self::None => String::new(),
+        }
+    }
 }
 
 /// All of them in an object of any kind.
@@ -28,9 +53,8 @@ fn wrapped(value: &Value, all: &mut Vec<Wrapped>) {
             let is_entrypoint = command.is_empty() && fields.get("image").is_some_and(|image| image == IMAGES[0]);
             if is_entrypoint || command.first().is_some_and(|program| program.ends_with("/wrapper")) {
                 let variables = fields.get("env").and_then(Value::as_array).into_iter().flatten();
-                let variables = variables.map(|variable| {
-                    (variable["name"].as_str().unwrap().to_owned(), variable["value"].as_str().unwrap().to_owned())
-                });
+                let variables =
+                    variables.map(|variable| (variable["name"].as_str().unwrap().to_owned(), variable.clone()));
                 command.drain(..usize::from(!is_entrypoint));
                 command.extend(arguments);
                 all.push(Wrapped { arguments: command, variables: variables.collect() });
@@ -44,8 +68,14 @@ fn wrapped(value: &Value, all: &mut Vec<Wrapped>) {
 impl Wrapped {
     /// Runs it in an Istio sidecar's company, with this folder for the container's own files.
     fn outcome(&self, folder: &Path, check: bool) -> Outcome {
+        self.outcome_in(Mesh::Istio, folder, check)
+    }
+
+    /// Runs it in a pod with or without the sidecar.
+    fn outcome_in(&self, mesh: Mesh, folder: &Path, check: bool) -> Outcome {
         own_network();
-        let _sidecar = [15020, 15021].map(|port| Server::start(port, Answer::ok()));
+        let ports = if mesh == Mesh::Istio { &[15020, 15021][..] } else { &[] };
+        let _sidecar: Vec<_> = ports.iter().map(|port| Server::start(*port, Answer::ok())).collect();
         let digest = run_program("sha256sum", [dist("plugins/echo.wasm")]).outcome().stdout;
         let digest = digest.split(' ').next().unwrap();
         let here = |word: &String| {
@@ -57,8 +87,12 @@ impl Wrapped {
         };
         let check = check.then(|| "--check".to_owned());
         let mut run = run(check.into_iter().chain(self.arguments.iter().map(here)));
-        for (name, value) in &self.variables {
-            run = run.env(name, here(value));
+        for (name, variable) in &self.variables {
+            let value = match variable["value"].as_str() {
+                Some(value) => here(&value.to_owned()),
+                None => mesh.annotation(variable["valueFrom"]["fieldRef"]["fieldPath"].as_str().unwrap()),
+            };
+            run = run.env(name, value);
         }
         run.outcome()
     }
@@ -72,7 +106,7 @@ fn container_files(folder: &Path, code: &str) {
     for folder_of in ["dev", "wrapper-bin", "plugins/..data"] {
         fs::create_dir_all(folder.join(folder_of)).unwrap();
     }
-    for (plugin, file) in [("notify", "echo"), ("istio-quit", "istio-quit")] {
+    for (plugin, file) in [("notify", "echo"), ("istio-wait", "istio-wait"), ("istio-quit", "istio-quit")] {
         let name = format!("{plugin}.wasm");
         fs::copy(dist(&format!("plugins/{file}.wasm")), folder.join("plugins/..data").join(&name)).unwrap();
         symlink(Path::new("..data").join(&name), folder.join("plugins").join(&name)).unwrap();
@@ -91,9 +125,14 @@ fn normal(line: &str) -> String {
 
 /// The log that the head of a file shows, and the job's output in it.
 fn shown_log(file: &Path) -> Vec<String> {
+    shown_after(file, |line| line.starts_with("$ kubectl logs") || line.starts_with("$ argo logs"))
+}
+
+/// What the head of a file shows after such a line, up to the next empty line.
+fn shown_after(file: &Path, is_start: impl Fn(&str) -> bool) -> Vec<String> {
     let head = head(file);
-    let lines = head.iter().skip_while(|line| !line.starts_with("$ kubectl logs") && !line.starts_with("$ argo logs"));
-    lines.skip(1).take_while(|line| !line.is_empty()).cloned().collect()
+    let lines = head.iter().skip_while(|line| !is_start(line)).skip(1);
+    lines.skip_while(|line| line.is_empty()).take_while(|line| !line.is_empty()).cloned().collect()
 }
 
 #[test]
@@ -134,6 +173,34 @@ fn each_wrapped_container_logs_what_its_head_shows() {
         assert_eq!(log.iter().map(|line| normal(line)).collect::<Vec<_>>(), logged, "{}", file.display());
         assert_eq!(output.join("\n"), outcome.stdout.trim_end(), "{}", file.display());
     }
+}
+
+#[test]
+fn without_a_mesh_each_of_them_starts_and_ends_at_once() {
+    if !are_tools_here() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let example = rendered_example(folder.path());
+    let mut outcomes = Vec::new();
+    for manifest in manifests().into_iter().chain([example.clone()]) {
+        let mut containers = Vec::new();
+        read(std::slice::from_ref(&manifest)).iter().for_each(|object| wrapped(&object.value, &mut containers));
+        containers.retain(|container| container.arguments[0] != "--install");
+        let folder = tempfile::tempdir().unwrap();
+        container_files(folder.path(), "0");
+        let outcome = containers[0].outcome_in(Mesh::None, folder.path(), false);
+        // If a sidecar were waited for, it would be for 15 seconds or more.
+        outcome.exits(0).within(Duration::from_secs(10)).says("no sidecar to quit, as HOOK_ISTIO_SIDECAR is empty");
+        if manifest != example {
+            outcome.says("no sidecar to wait for, as HOOK_ISTIO_SIDECAR is empty");
+        }
+        outcomes.push((manifest, outcome));
+    }
+    let (job, outcome) = outcomes.iter().find(|(manifest, _)| manifest.ends_with("job.yaml")).unwrap();
+    let shown = shown_after(job, |line| line.ends_with("In a pod without a sidecar the log is"));
+    let shown: Vec<_> = shown.iter().map(|line| normal(line)).collect();
+    assert_eq!(shown, outcome.stderr.lines().map(normal).collect::<Vec<_>>());
 }
 
 /// The same keys, with nothing where there are values.
@@ -218,10 +285,12 @@ fn a_pod_that_is_deleted_has_time_for_the_grace_and_the_hooks() {
     let mut containers = Vec::new();
     wrapped(&job.value, &mut containers);
     let seconds = |name: &str| {
-        let (_, value) = containers[0].variables.iter().find(|(variable, _)| variable == name).unwrap();
-        value.strip_suffix('s').unwrap().parse::<u64>().unwrap()
+        let (_, variable) = containers[0].variables.iter().find(|(variable, _)| variable == name)?;
+        Some(variable["value"].as_str().unwrap().strip_suffix('s').unwrap().parse::<u64>().unwrap())
     };
-    let takes = seconds("WRAPPER_GRACE") + seconds("WRAPPER_HOOK_TIMEOUT");
+    // What all hooks together have after a signal if no time limit is set, as the README says.
+    let hooks = seconds("WRAPPER_HOOK_TIMEOUT").unwrap_or(20);
+    let takes = seconds("WRAPPER_GRACE").unwrap() + hooks;
     let has = job.value.pointer("/spec/template/spec/terminationGracePeriodSeconds").unwrap();
     assert_eq!(has.as_u64().unwrap(), takes + 10);
 }
