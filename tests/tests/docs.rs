@@ -65,12 +65,14 @@ fn the_help_and_the_page_name_the_same_built_ins() {
     let mut listed: Vec<_> = listed.split(", ").filter(|name| *name != "echo").map(str::to_owned).collect();
     let page = read("docs/sidecars.md");
     let mut described: Vec<_> = rows(&page, "| plugin | sidecar |")
+        .chain(rows(&page, "| plugin | queue of |"))
         .map(|row| row.split('`').nth(1).unwrap().to_owned())
         .chain(["http-wait", "http-quit", "otlp-report"].map(str::to_owned))
         .collect();
     assert!(described.iter().all(|name| page.contains(&format!("`{name}`"))));
     listed.sort_unstable();
     described.sort_unstable();
+    described.dedup();
     assert_eq!(listed, described);
 }
 
@@ -128,14 +130,24 @@ fn the_plugins_that_the_documents_give_as_examples_can_be_had() {
 fn the_variables_of_the_plugins_are_those_in_the_documents() {
     // The names that only an instance of a pattern has are made up in the code.
     let (page, mut code) = (read("docs/sidecars.md"), String::new());
-    for file in ["lib", "table", "settings", "target", "quit", "wait", "otlp", "otlp/body", "otlp/resource"] {
+    for file in
+        ["lib", "table", "settings", "target", "late", "quit", "wait", "drain", "otlp", "otlp/body", "otlp/resource"]
+    {
         code += &read(&format!("guest-plugins/sidecars/src/{file}.rs"));
     }
-    for name in words(&page, "HOOK_").into_iter().chain(words(&page, "OTEL_")) {
+    // The host reads whether there is a sidecar: HOOK_SIDECAR, or the variable of one that the table has.
+    let is_of_a_sidecar = |name: &str| {
+        let own = name.strip_prefix("HOOK_").and_then(|name| name.strip_suffix("_SIDECAR"));
+        let is_in_the_table = |own: &str| code.contains(&format!("name: \"{}\"", own.to_lowercase().replace('_', "-")));
+        name == "HOOK_SIDECAR" || own.is_some_and(|own| own == "OTLP" || is_in_the_table(own))
+    };
+    const PREFIXES: [&str; 4] = ["HOOK_", "OTEL_", "CSQL_", "DAPR_"];
+    for name in PREFIXES.iter().flat_map(|prefix| words(&page, prefix)) {
         let key = name.rsplit('_').next().unwrap();
-        assert!(code.contains(name) || code.contains(&format!("(\"{key}\"")), "{name}");
+        let is_known = code.contains(name) || code.contains(&format!("(\"{key}\"")) || is_of_a_sidecar(name);
+        assert!(is_known, "{name}");
     }
-    for name in words(&code, "HOOK_").into_iter().chain(words(&code, "OTEL_")).filter(|name| !name.ends_with('_')) {
+    for name in PREFIXES[..3].iter().flat_map(|prefix| words(&code, prefix)).filter(|name| !name.ends_with('_')) {
         assert!(page.contains(name), "{name}");
     }
 }

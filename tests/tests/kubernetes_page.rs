@@ -34,10 +34,31 @@ fn each_line_of_the_table_is_one_that_the_wrapper_writes() {
     let echo = echo.to_str().unwrap();
     let pinned = format!("{echo},sha256={}", "0".repeat(64));
     let _sidecar = Server::start(3500, Answer::ok());
+    let _crashing = Server::start(9901, Answer::Close);
     let _linkerd = Server::start(4191, Answer::status("404 Not Found", ""));
     let lines = [
+        (
+            "no sidecar to quit, as HOOK_ISTIO_SIDECAR is empty",
+            0,
+            run(["true"]).env("HOOK_ISTIO_SIDECAR", "").outcome(),
+        ),
         ("nothing listens on localhost:15020: no sidecar to quit", 0, wrapped(&[]).outcome()),
+        (
+            "no sidecar to quit, or one that starts later and keeps the pod running",
+            0,
+            run(["true"]).env("HOOK_QUIT_RETRY", "1s").outcome(),
+        ),
+        (
+            "but HOOK_ISTIO_SIDECAR says that there is one",
+            0,
+            run(["--hook-timeout", "1s", "true"]).env("HOOK_ISTIO_SIDECAR", "true").outcome(),
+        ),
         ("the sidecar quits", 0, wrapped(&["--plugin", "dapr-quit"]).outcome()),
+        (
+            "closed the connection without an answer and still listens",
+            0,
+            wrapped(&["--plugin", "envoy-quit"]).outcome(),
+        ),
         (
             "is not ready: nothing listens there",
             125,
