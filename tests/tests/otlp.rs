@@ -189,7 +189,7 @@ fn where_it_is_sent_and_what_can_be_chosen() {
         outcome.never_says("s3cret").never_says("failed");
     }
     let away = run(["--plugin", "otlp-report", "true"]).env("HOOK_OTLP_ENDPOINT", "http://collector:4318").outcome();
-    away.exits(0).says("HOOK_OTLP_ENDPOINT: 'http://collector:4318' is not a URL on this host");
+    away.exits(0).says("HOOK_OTLP_ENDPOINT: 'http://collector:4318' is not on this host");
     let none = run(["--plugin", "otlp-report", "true"]).env("HOOK_OTLP_RETRY", "0s").outcome();
     none.exits(0).says("no collector to tell").within(Duration::from_secs(1));
 }

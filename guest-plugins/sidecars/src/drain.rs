@@ -7,9 +7,9 @@ mod length;
 
 use crate::{
     late::{Door, seconds},
+    said::{headers, is_sendable},
     settings::{Settings, duration},
     table::Queue,
-    target::{headers, is_sendable},
 };
 use length::{Length, length};
 use std::time::Duration;

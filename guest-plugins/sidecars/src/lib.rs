@@ -8,6 +8,7 @@ mod drain;
 mod late;
 mod otlp;
 mod quit;
+mod said;
 mod settings;
 pub mod table;
 mod target;

@@ -1,10 +1,11 @@
 //! One server to be asked: what the table says, and what the user says otherwise.
 
 use crate::{
+    said::Said,
     settings::Settings,
     table::{Body, Call, Sidecar, TLS},
 };
-use std::{cell::Cell, fmt, ops::RangeInclusive, time::Duration};
+use std::{cell::Cell, fmt, time::Duration};
 use wrapper_hook::localhost::{Error, Request, Response, Url, UrlError};
 
 /// What is shown of an answer's body, in characters.
@@ -20,17 +21,6 @@ pub struct Target<'a> {
     /// Which of them was asked last, or answered.
     current: Cell<usize>,
     said: Said,
-}
-
-/// What the user says of all servers of a plugin.
-#[derive(Clone, Default)]
-struct Said {
-    method: Option<String>,
-    granted: Option<Vec<RangeInclusive<u16>>>,
-    /// All header fields that are sent.
-    headers: Vec<(String, String)>,
-    /// The variable that the token is from.
-    token: Option<&'static str>,
 }
 
 impl Call {
@@ -113,7 +103,7 @@ impl<'a> Target<'a> {
             Some(ranges) => ranges.iter().any(|range| range.contains(&status)),
             None => {
                 (200..=299).contains(&status)
-                    && !self.call.void.is_some_and(|(name, value)| response.header(name) == Some(value))
+                    && self.call.void.is_none_or(|(name, value)| response.header(name) != Some(value))
             }
         }
     }
@@ -195,55 +185,6 @@ fn default_urls(call: &Call, settings: &Settings) -> Vec<Url> {
     [first].into_iter().chain(other).collect()
 }
 
-impl Said {
-    /// What can never be sent is an error, which names the variable.
-    fn new(call: &Call, settings: &Settings) -> Result<Self, String> {
-        let mut fields = settings.own_value("HEADERS", headers).unwrap_or_default();
-        for (name, value) in &fields {
-            is_sendable(name, value).map_err(|why| format!("{}: {why}", settings.name("HEADERS")))?;
-        }
-        let mut token = None;
-        if let Some((name, variables)) = call.token
-            && let Some((variable, value)) = variables.into_iter().find_map(|name| Some((name, settings.text(name)?)))
-        {
-            is_sendable(name, value).map_err(|why| format!("{variable}: {why}"))?;
-            fields.push((name.to_owned(), value.to_owned()));
-            token = Some(variable);
-        }
-        fields.extend(call.header.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        let (method, granted) = (settings.own_value("METHOD", method), settings.own_value("STATUS", statuses));
-        Ok(Self { method, granted, headers: fields, token })
-    }
-}
-
-/// Whether this can be a header field (RFC 9110, 5.1 and 5.5), and why not. The value may be a secret.
-pub fn is_sendable(name: &str, value: &str) -> Result<(), String> {
-    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || !name.bytes().all(is_of_name) {
-        return Err("a name in it is not that of a header field; write each line as 'Name: value'".to_owned());
-    }
-    if OWN.iter().any(|own| name.eq_ignore_ascii_case(own)) {
-        return Err(format!("the wrapper itself sets the header {name}"));
-    }
-    if value.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f)) {
-        return Ok(());
-    }
-    Err(format!("the value of the header {name} has a control character in it, such as a newline"))
-}
-
-/// The header fields that a hook may not set.
-const OWN: [&str; 9] = [
-    "connection",
-    "content-length",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-];
-
 fn urls(text: &str) -> Vec<Result<Url, String>> {
     let words: Vec<_> = text.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty()).collect();
     if words.is_empty() {
@@ -254,38 +195,6 @@ fn urls(text: &str) -> Vec<Result<Url, String>> {
     let error =
         |error: UrlError| if is_shown { error.to_string() } else { "a URL in it is not on this host".to_owned() };
     words.into_iter().map(|word| word.parse().map_err(error)).collect()
-}
-
-fn method(text: &str) -> Result<String, String> {
-    if text.bytes().all(|byte| byte.is_ascii_uppercase()) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("'{text}' is not a method; write it as POST"))
-}
-
-/// `Name: value`, one a line.
-pub fn headers(text: &str) -> Result<Vec<(String, String)>, String> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines
-        .map(|line| match line.split_once(':') {
-            Some((name, value)) if !name.is_empty() && !name.contains(' ') => {
-                Ok((name.to_owned(), value.trim().to_owned()))
-            }
-            // It may be a secret.
-            _ => Err("a line of it is not a header field; write each as 'Name: value'".to_owned()),
-        })
-        .collect()
-}
-
-/// `200-299,304`.
-fn statuses(text: &str) -> Result<Vec<RangeInclusive<u16>>, String> {
-    let status = |text: &str| text.parse().ok().filter(|status| (100..600).contains(status));
-    let range = |part: &str| {
-        let (from, to) = part.split_once('-').unwrap_or((part, part));
-        Some(status(from)?..=status(to)?).filter(|range| !range.is_empty())
-    };
-    let ranges: Option<Vec<_>> = text.split(',').map(|part| range(part.trim())).collect();
-    ranges.ok_or_else(|| format!("'{text}' is not a list of statuses; write it as 200-299,304"))
 }
 
 #[cfg(test)]
@@ -299,24 +208,5 @@ mod tests {
         assert_eq!(ports("http://localhost:1/ https://localhost:2/"), [Some(1), None]);
         assert_eq!(ports(" , "), [None]);
         assert!(urls("http://a:s3c,ret@localhost/").iter().all(|url| !url.as_ref().unwrap_err().contains("s3c")));
-    }
-
-    #[test]
-    fn headers_stand_one_a_line() {
-        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(headers("A: b\nc:d: e\n\n"), Ok(vec![pair("A", "b"), pair("c", "d: e")]));
-        for text in ["A", ": b", "a b: c"] {
-            let error = headers(text).unwrap_err();
-            assert!(error.contains("'Name: value'") && !error.contains(text), "{error}");
-        }
-    }
-
-    #[test]
-    fn statuses_are_numbers_and_ranges() {
-        assert_eq!(statuses("204"), Ok(vec![204..=204]));
-        assert_eq!(statuses("200-299, 404"), Ok(vec![200..=299, 404..=404]));
-        for text in ["", "ok", "99", "600", "299-200", "200,", "1-2-3"] {
-            assert!(statuses(text).is_err(), "{text}");
-        }
     }
 }

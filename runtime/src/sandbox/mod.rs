@@ -2,7 +2,8 @@
 //!
 //! * [`engine`]: how guests are compiled and run.
 //! * [`limits`]: what a guest may use up.
-//! * [`egress`]: where its requests may go; [`client`]: how they go there; `opening`: how an answer begins.
+//! * [`egress`]: where its requests may go; [`client`]: how they go there; `request`: what is sent; `opening` and `body`: what
+//!   is read of an answer.
 //! * [`guest_log`]: what it may say.
 //! * [`imports`]: what becomes of each import.
 //! * `linker`: what it is linked with; `state`: the host's side of its imports.
@@ -17,6 +18,7 @@ pub mod imports;
 pub mod limits;
 mod linker;
 mod opening;
+mod request;
 mod state;
 
 pub use bindings::wrapper::hook::sidecar::Presence;

@@ -7,11 +7,10 @@ use super::{
     egress::{EgressPolicy, Port},
     guest_log::{GuestLog, LineStream},
     limits::{self, Limiter},
+    request::http_request,
 };
 use crate::report::printable;
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, Request, Uri, header};
-use http_body_util::{BodyExt as _, Full};
+use http::Request;
 use std::{
     env,
     sync::atomic::{AtomicBool, Ordering},
@@ -22,8 +21,7 @@ use tracing::Level;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
-    DEFAULT_FORBIDDEN_HEADERS, Error as WasiError, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView,
-    WasiHttpHooks, WasiHttpView,
+    Error as WasiError, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
 };
 
 /// A request ends this long before the hook's deadline, or a tenth of its time where that is less, so that the hook can say
@@ -291,69 +289,6 @@ impl State {
             .iter()
             .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
         Ok(localhost::Response { status: head.status.as_u16(), headers: headers.collect(), body })
-    }
-}
-
-/// The request in the terms of the HTTP library, whose types take nothing that could break out of its place on the wire.
-///
-/// What is wrong is named, but values of headers and queries, which may be secrets, are not shown.
-fn http_request(address: &str, request: localhost::Request) -> Result<Request<WasiBody>, localhost::Error> {
-    let invalid = |what: &str, value: &str| localhost::Error::Other(format!("{value:?} is not {what}"));
-    let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| invalid("a method", &request.method))?;
-    let path = request.path.split('?').next().unwrap_or_default();
-    if !request.path.starts_with('/') {
-        return Err(invalid("a path; it begins with '/'", path));
-    }
-    let host = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
-    let uri = Uri::builder()
-        .scheme("http")
-        .authority(format!("{host}:{}", request.port))
-        .path_and_query(request.path.as_str())
-        .build()
-        .map_err(|_| invalid("a path of this host", path))?;
-    let mut headers = HeaderMap::new();
-    for (name, value) in &request.headers {
-        let field = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid("a header's name", name))?;
-        if DEFAULT_FORBIDDEN_HEADERS.contains(&field) || field == header::CONTENT_LENGTH {
-            return Err(localhost::Error::Denied(format!("header {field}: the wrapper sets it; no option allows it")));
-        }
-        let refused =
-            |_| localhost::Error::Other(format!("the value of header {name} has a character that none may have"));
-        headers.append(field, value.parse().map_err(refused)?);
-    }
-    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if size > limits::REQUEST_HEADERS {
-        return Err(localhost::Error::Denied(format!(
-            "headers of {size} bytes: a request may have {}; no option allows more",
-            limits::REQUEST_HEADERS
-        )));
-    }
-    let body = Full::new(Bytes::from(request.body)).map_err(|never| match never {}).boxed_unsync();
-    let mut built = Request::new(body);
-    *built.method_mut() = method;
-    *built.uri_mut() = uri;
-    *built.headers_mut() = headers;
-    Ok(built)
-}
-
-impl From<super::client::SendError> for localhost::Error {
-    fn from(error: super::client::SendError) -> Self {
-        use super::client::SendError;
-        match error {
-            SendError::Denied(_) | SendError::Limit(_) => Self::Denied(error.to_string()),
-            SendError::Refused => Self::Refused,
-            SendError::Closed => Self::Closed,
-            SendError::TimedOut => Self::TimedOut,
-            SendError::TooLarge => Self::TooLarge,
-            SendError::NotAccepted => Self::Other(error.to_string()),
-            SendError::Other(why) => Self::Other(why),
-        }
-    }
-}
-
-impl From<WasiError> for localhost::Error {
-    fn from(error: WasiError) -> Self {
-        super::client::SendError::from(error).into()
     }
 }
 
