@@ -7,6 +7,7 @@ use std::{
     env,
     ffi::OsString,
     fs,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -298,38 +299,175 @@ fn go_is_begun_built_and_run_as_the_tool_says() {
     keeps_its_promises(GO);
 }
 
+/// The plugin of a project in Go whose only hook, after the job, has this body. Nothing if Go is missing.
+fn in_go(folder: &Path, imports: &str, body: &str) -> Option<String> {
+    if !GO.is_here() {
+        return None;
+    }
+    own_network();
+    typed(folder, "wrapper-plugin new tell-me --lang go").outcome().exits(0);
+    let project = folder.join("tell-me");
+    let source = format!(
+        r#"package main
+import (
+{imports}
+	"example.com/tell-me/hook"
+	"example.com/tell-me/hook/afterexit"
+)
+func init() {{ afterexit.Run(func(hook.ExitStatus) error {{
+{body}
+	return nil
+}}) }}
+"#
+    );
+    fs::write(project.join(GO.source), source).unwrap();
+    typed(&project, "make").bound(300).outcome().exits(0);
+    Some(compiled(&project, "tell-me", true))
+}
+
+/// What net/http needs in a hook.
+const NET_HTTP: &str = r#"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"strings"
+	_ "example.com/tell-me/hook/hookhttp"
+	_ "example.com/tell-me/hook/hooklog"
+"#;
+
 #[test]
 fn in_go_the_standard_log_and_http_client_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let body = r#"
+	response, err := http.Post(os.Getenv("HOOK_URL"), "text/plain", strings.NewReader("hello"))
+	if err != nil { return err }
+	answer, err := io.ReadAll(response.Body)
+	if err != nil { return err }
+	log.Printf("%s answered %s: %s", response.Request.URL, response.Status, answer)
+"#;
+    let Some(plugin) = in_go(folder.path(), NET_HTTP, body) else { return };
+    let get = |url: &str| run(["--plugin", &plugin, "true"]).env("HOOK_URL", url).outcome();
+    let servers = [Ipv4Addr::LOCALHOST.into(), Ipv4Addr::new(127, 0, 0, 2).into(), Ipv6Addr::LOCALHOST.into()]
+        .map(|ip: IpAddr| Server::start_at(ip, 8080, Answer::status("200 OK", &format!("I am {ip}"))));
+
+    // An address means that address, and `localhost` the first of two.
+    for (host, server) in [
+        ("localhost", 0),
+        ("LocalHost", 0),
+        ("127.0.0.1", 0),
+        ("127.0.0.2", 1),
+        ("[::ffff:127.0.0.2]", 1),
+        ("[::1]", 2),
+    ] {
+        let url = format!("http://{host}:8080/x");
+        let server = &servers[server];
+        get(&url).exits(0).says(&format!("tell-me: {url} answered 200 OK: I am {}\n", server.address.ip()));
+        let [request] = server.requests().try_into().unwrap();
+        assert_eq!((&*request.path, &*request.body), ("/x", "hello"));
+        assert_eq!(request.header("host")[0].to_lowercase(), format!("{host}:8080").to_lowercase());
+    }
+    // No server of another address answers instead.
+    get("http://127.0.0.3:8080/").says("127.0.0.3:8080: nothing listens on that port\n");
+    get("http://[::1]:8081/").says("[::1]:8081: nothing listens on that port\n");
+
+    let host = "a hook reaches only this host: localhost, an address of 127.0.0.0/8, or [::1]";
+    let scheme = "a hook speaks plain HTTP; write the URL as http://localhost:PORT/PATH";
+    for (url, says) in [
+        ("http://example.com:8080/", format!("example.com:8080: not allowed: {host}\n")),
+        ("http://10.0.0.1:8080/", format!("10.0.0.1:8080: not allowed: {host}\n")),
+        ("http://[::2]:8080/", format!("[::2]:8080: not allowed: {host}\n")),
+        ("http://[::1%25lo]:8080/", format!("[::1%lo]:8080: not allowed: {host}\n")),
+        ("http://127.1:8080/", format!("127.1:8080: not allowed: {host}\n")),
+        ("https://localhost:8080/", format!("https: not allowed: {scheme}\n")),
+        ("localhost:8080/", format!("localhost: not allowed: {scheme}\n")),
+        (
+            "http://localhost.:8080/",
+            "localhost.:8080: not allowed: there is a dot after localhost; leave it out\n".to_owned(),
+        ),
+        (
+            "http://localhost:65536/",
+            "localhost:65536: not allowed: the port must be a number from 1 to 65535\n".to_owned(),
+        ),
+    ] {
+        get(url).exits(0).says(&says);
+    }
+    assert!(servers.iter().all(|server| server.requests().is_empty()));
+}
+
+#[test]
+fn in_go_a_hook_knows_of_its_sidecar_and_asks_an_address_for_its_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let body = r#"
+	presence, why := hook.Sidecar()
+	name := map[hook.Presence]string{hook.Unknown: "unknown", hook.Absent: "absent", hook.Present: "present"}[presence]
+	start, end := hook.Lateness()
+	hook.Info(fmt.Sprintf("%s (%s), at most %s and %s late; asked to end: %t", name, why, start, end, hook.AskedToEnd()))
+	for _, request := range []hook.Request{
+		{Port: 8080},
+		{Port: 8080, HeadOnly: true},
+		{Port: 8080, StatusOnly: true},
+		{Port: 8080, StatusOnly: true, Address: "127.0.0.2"},
+		{Port: 8080, Address: "::1"},
+		{Port: 8080, HeadOnly: true, Address: "127.0.0.2"},
+		{Port: 8080, HeadOnly: true, Address: "localhost"},
+		{Port: 8080, Address: "10.0.0.1"},
+	} {
+		asked := fmt.Sprintf("%q %t %t", request.Address, request.HeadOnly, request.StatusOnly)
+		if response, err := hook.Do(request); err != nil {
+			hook.Info(fmt.Sprintf("%s: %s; denied: %t", asked, err, errors.Is(err, hook.ErrDenied)))
+		} else {
+			size := len(response.Body)
+			hook.Info(fmt.Sprintf("%s: %d %d %q", asked, response.StatusCode, size, response.Body[:min(9, size)]))
+		}
+	}
+"#;
+    let Some(made) = in_go(folder.path(), "\t\"errors\"\n\t\"fmt\"", body) else { return };
+    // A sidecar that a plugin quits may start later than that of any other plugin.
+    let plugin = made.replace("tell-me.cwasm", "tell-me-quit.cwasm");
+    fs::rename(made, &plugin).unwrap();
+    // A body that is cut short, and one larger than a status needs.
+    let _servers = [
+        (Ipv4Addr::LOCALHOST.into(), Answer::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut".into())),
+        (Ipv4Addr::new(127, 0, 0, 2).into(), Answer::status("202 Accepted", &"accepted ".repeat(1000))),
+        (Ipv6Addr::LOCALHOST.into(), Answer::status("404 Not Found", "not found")),
+    ]
+    .map(|(ip, answer): (IpAddr, Answer)| Server::start_at(ip, 8080, answer));
+    let outcome = run(["--plugin", &plugin, "true"]).env("HOOK_TELL_ME_SIDECAR", "").outcome();
+    outcome.exits(0).says("absent (HOOK_TELL_ME_SIDECAR is empty), at most 1m0s and 5s late; asked to end: false\n");
+    for line in [
+        "\"\" false false: localhost:8080: the answer broke off: ",
+        "\"\" true false: 200 0 \"\"\n",
+        "\"\" false true: 200 3 \"cut\"\n",
+        "\"127.0.0.2\" false true: 202 4096 \"accepted \"\n",
+        "\"::1\" false false: 404 9 \"not found\"\n",
+        "\"127.0.0.2\" true false: 127.0.0.2:8080: a request with an Address cannot be HeadOnly; it can be ",
+        "\"localhost\" true false: 200 0 \"\"\n",
+        "\"10.0.0.1\" false false: 10.0.0.1:8080: a hook reaches only this host, ",
+        "; denied: true\n",
+    ] {
+        outcome.says(line);
+    }
+    let present = run(["--plugin", &plugin, "true"]).env("HOOK_TELL_ME_SIDECAR", "true").outcome();
+    present.exits(0).says("present (HOOK_TELL_ME_SIDECAR says that there is one), at most ");
+    let asked = run(["--plugin", &plugin, "sh", "-c", "kill $PPID; sleep 9"]).outcome();
+    asked.exits(143).says("unknown (), at most 1m0s and 5s late; asked to end: true\n");
+}
+
+#[test]
+fn a_plugin_in_go_imports_only_what_it_calls() {
     if !GO.is_here() {
         return;
     }
-    own_network();
     let folder = tempfile::tempdir().unwrap();
-    typed(folder.path(), "wrapper-plugin new tell-me --lang go").outcome().exits(0);
-    let project = folder.path().join("tell-me");
-    let source = r#"package main
-import (
-	"log"
-	"net/http"
-	"strings"
-	"example.com/tell-me/hook"
-	"example.com/tell-me/hook/afterexit"
-	_ "example.com/tell-me/hook/hookhttp"
-	_ "example.com/tell-me/hook/hooklog"
-)
-func init() { afterexit.Run(func(hook.ExitStatus) error {
-	response, err := http.Post("http://localhost:8080/x", "text/plain", strings.NewReader("hello"))
-	if err != nil { return err }
-	log.Printf("it answered %s", response.Status)
-	return nil
-}) }
-"#;
-    fs::write(project.join(GO.source), source).unwrap();
-    typed(&project, "make").bound(300).outcome().exits(0);
-    let server = Server::start(8080, Answer::ok());
-    let plugin = compiled(&project, "tell-me", true);
-    run(["--plugin", &plugin, "true"]).outcome().exits(0).says("tell-me: it answered 200").says("tell-me: done in ");
-    assert_eq!(server.requests()[0].body, "hello");
+    let make = "wrapper-plugin new tell-me --lang go && cd tell-me && make";
+    typed(folder.path(), make).bound(300).outcome().exits(0);
+    let component = fs::read(folder.path().join("tell-me/tell-me.wasm")).unwrap();
+    let imports = |name: &str| component.windows(name.len()).any(|bytes| bytes == name.as_bytes());
+    assert!(imports("wrapper:hook/localhost@0.1.0") && imports("send"));
+    for newer in ["send-to", "send-for-status", "wrapper:hook/sidecar", "asked-to-end"] {
+        assert!(!imports(newer), "{newer}");
+    }
 }
 
 #[test]

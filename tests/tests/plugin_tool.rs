@@ -225,10 +225,10 @@ fn run_has_the_sandbox_and_the_limits_of_the_wrapper() {
         run_program(dist("wrapper-plugin"), ["run"].iter().chain(arguments)).env("HOOK_AFTER", what).outcome()
     };
     let outcome = hostile("spin", &[HOSTILE, "--hook-timeout", "300ms"]);
-    outcome.exits(1).says("stopped at its deadline; --hook-timeout grants more").within(Duration::from_secs(5));
+    outcome.exits(1).says("stopped at its deadline; --hook-timeout allows more").within(Duration::from_secs(5));
     hostile("sleep", &[&format!("{HOSTILE},timeout=300ms")])
         .exits(1)
-        .says("stopped at its deadline; timeout= grants more");
+        .says("stopped at its deadline; timeout= allows more");
     let outcome = tool(&["run", &format!("{},port=9", fixture("c-hook.wasm")), "--serve", "8080=200"]);
     outcome.exits(1).says("the plugin may reach only port 9; add port=8080");
 }

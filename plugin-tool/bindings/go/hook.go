@@ -1,4 +1,5 @@
-// Package hook is what the wrapper offers a plugin: facts about the job and about the plugin, a log, HTTP to localhost.
+// Package hook is what the wrapper offers a plugin: facts about the job, the plugin and its sidecar, a log, HTTP to
+// localhost.
 //
 // A program becomes a plugin by calling Run of package afterexit or beforestart, or of both, in an init function. By
 // import of hooklog, the standard packages log and log/slog write to the wrapper's log; by import of hookhttp, net/http
@@ -52,6 +53,10 @@ func Job() JobFacts {
 
 // Elapsed is the time since the job was started. It goes on while hooks run after the job's end.
 func Elapsed() time.Duration { return milliseconds(abi.JobElapsed()) }
+
+// AskedToEnd tells whether a signal has asked the job or the wrapper to end by now. The pod may be killed soon, so a hook
+// that waits for something gives up then.
+func AskedToEnd() bool { return abi.JobAskedToEnd() }
 
 // Name is the plugin's, as in its log lines.
 func Name() string { return abi.PluginName() }

@@ -1,9 +1,11 @@
 package hook
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -12,13 +14,23 @@ import (
 
 // Request is one HTTP/1.1 request to localhost.
 type Request struct {
-	Method   string        // GET where it is empty.
-	Port     uint16        // On 127.0.0.1, or on ::1 where nothing listens on the former.
-	Path     string        // Path and query. / where it is empty.
-	Header   [][2]string   // Name, value. Host and Content-Length are set by the wrapper.
-	Body     []byte        // At most 4 MiB.
-	Timeout  time.Duration // Of the whole exchange. The hook's own where it is 0.
-	HeadOnly bool          // The response is returned when its head has come, without a body.
+	// localhost if empty, which means 127.0.0.1, or ::1 if nothing listens there. An address of 127.0.0.0/8, or ::1, means
+	// that address.
+	Address string
+
+	Method  string        // GET if empty.
+	Port    uint16        // 1 to 65535.
+	Path    string        // Path and query. / if empty.
+	Header  [][2]string   // Name, value. Host and Content-Length are set by the wrapper.
+	Body    []byte        // At most 4 MiB.
+	Timeout time.Duration // Of the whole exchange. The hook's own if 0.
+
+	// The response is returned when its head has come, without a body. Not with an Address.
+	HeadOnly bool
+
+	// For a server whose status says all, such as a sidecar that is asked to quit. The status line decides, even if the rest
+	// is cut short. The body is read to its end, at most 1 MiB and 10 seconds of it; the response has its first 4 KiB.
+	StatusOnly bool
 }
 
 // Response is the answer. A redirect is one like any other and is not followed.
@@ -46,31 +58,59 @@ func (f *failure) Error() string { return f.text }
 func (f *failure) Unwrap() error { return f.cause }
 
 // Get asks for a path of a port of localhost.
-func Get(port uint16, path string) (*Response, error) { return Do(Request{Port: port, Path: path}) }
+func Get(port uint16, path string) (*Response, error) {
+	return exchange(Request{Port: port, Path: path}, abi.Send)
+}
 
 // Post sends a body to a path of a port of localhost.
 func Post(port uint16, path, contentType string, body []byte) (*Response, error) {
 	header := [][2]string{{"Content-Type", contentType}}
-	return Do(Request{Method: "POST", Port: port, Path: path, Header: header, Body: body})
+	return exchange(Request{Method: "POST", Port: port, Path: path, Header: header, Body: body}, abi.Send)
 }
 
-// Do sends a request and waits for the response, whatever its status code. An error begins with "localhost:PORT: ".
-// While it waits, no other goroutine runs.
+// Do sends a request and waits for the response, whatever its status code. An error begins with "localhost:PORT: ", or
+// with the address and the port. While it waits, no other goroutine runs.
 func Do(request Request) (*Response, error) {
-	if request.Method == "" {
-		request.Method = "GET"
+	if request.Address == localhost {
+		request.Address = ""
 	}
-	if request.Path == "" {
-		request.Path = "/"
+	// Get and Post do without this function, since a plugin that calls it imports all that it chooses from.
+	switch {
+	case request.StatusOnly:
+		return exchange(request, abi.SendForStatus)
+	case request.HeadOnly && request.Address != "":
+		return nil, errors.New(place(request) + ": a request with an Address cannot be HeadOnly; it can be StatusOnly")
+	case request.HeadOnly:
+		return exchange(request, abi.SendForHead)
+	case request.Address != "":
+		return exchange(request, abi.SendTo)
+	default:
+		return exchange(request, abi.Send)
 	}
-	answer := abi.Send(abi.Request{
-		Method: request.Method, Port: request.Port, Path: request.Path, Header: request.Header, Body: request.Body,
-		Limited: request.Timeout > 0, Milliseconds: max(request.Timeout.Milliseconds(), 1), HeadOnly: request.HeadOnly,
+}
+
+// What means this host, whatever its addresses are.
+const localhost = "localhost"
+
+func exchange(request Request, send func(abi.Request) abi.Answer) (*Response, error) {
+	answer := send(abi.Request{
+		Address: cmp.Or(request.Address, localhost), Method: cmp.Or(request.Method, "GET"), Port: request.Port,
+		Path: cmp.Or(request.Path, "/"), Header: request.Header, Body: request.Body,
+		Limited: request.Timeout > 0, Milliseconds: max(request.Timeout.Milliseconds(), 1),
 	})
 	if err := failureOf(answer); err != nil {
-		return nil, &failure{"localhost:" + strconv.Itoa(int(request.Port)) + ": " + err.Error(), err}
+		return nil, &failure{place(request) + ": " + err.Error(), err}
 	}
 	return &Response{int(answer.Status), answer.Header, answer.Body}, nil
+}
+
+// Address and port, as in a URL.
+func place(request Request) string {
+	address := cmp.Or(request.Address, localhost)
+	if strings.Contains(address, ":") {
+		address = "[" + address + "]"
+	}
+	return address + ":" + strconv.Itoa(int(request.Port))
 }
 
 func failureOf(answer abi.Answer) error {

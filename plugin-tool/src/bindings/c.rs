@@ -90,7 +90,17 @@ mod tests {
             let header = files.iter().find(|(path, _)| path == "hook.h").unwrap();
             let header = String::from_utf8_lossy(&header.1);
             let has = |function| header.contains(function);
-            assert!(has("void job_name(hook_string_t *ret)"), "{world}");
+            for function in [
+                "void job_name(hook_string_t *ret)",
+                "bool job_asked_to_end(void)",
+                "void sidecar_known(sidecar_presence_t *ret)",
+                "void sidecar_lateness(hook_tuple2_u64_u64_t *ret)",
+                "bool localhost_send(localhost_request_t *request, ",
+                "bool localhost_send_to(hook_string_t *address, localhost_request_t *request, ",
+                "bool localhost_send_for_status(hook_string_t *address, localhost_request_t *request, ",
+            ] {
+                assert!(has(function), "{function} is not in the world {world}");
+            }
             assert_eq!((has("bool exports_before_start_run("), has("bool exports_after_exit_run(")), hooks, "{world}");
         }
     }

@@ -16,6 +16,7 @@ const FILES: &[(&str, &str)] = package![
     "hook.go",
     "localhost.go",
     "log.go",
+    "sidecar.go",
     "afterexit/afterexit.go",
     "beforestart/beforestart.go",
     "hookhttp/hookhttp.go",
@@ -26,6 +27,7 @@ const FILES: &[(&str, &str)] = package![
     "internal/abi/log.go",
     "internal/abi/memory.go",
     "internal/abi/outcome.go",
+    "internal/abi/sidecar.go",
     "internal/abi/status.go",
 ];
 

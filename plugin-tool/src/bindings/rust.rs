@@ -1,7 +1,7 @@
 //! For Rust: the crate `wrapper-hook`, as a folder of the project.
 
 /// Its files, but for the manifest.
-const FILES: [(&str, &str); 16] = [
+const FILES: [(&str, &str); 17] = [
     ("src/lib.rs", include_str!("../../../guest-plugins/sdk/src/lib.rs")),
     ("src/bindings.rs", include_str!("../../../guest-plugins/sdk/src/bindings.rs")),
     ("src/env.rs", include_str!("../../../guest-plugins/sdk/src/env.rs")),
@@ -10,6 +10,7 @@ const FILES: [(&str, &str); 16] = [
     ("src/localhost/url.rs", include_str!("../../../guest-plugins/sdk/src/localhost/url.rs")),
     ("src/log.rs", include_str!("../../../guest-plugins/sdk/src/log.rs")),
     ("src/plugin.rs", include_str!("../../../guest-plugins/sdk/src/plugin.rs")),
+    ("src/sidecar.rs", include_str!("../../../guest-plugins/sdk/src/sidecar.rs")),
     ("src/status.rs", include_str!("../../../guest-plugins/sdk/src/status.rs")),
     ("wit/hook.wit", crate::component::WIT),
     ("wit/deps/cli.wit", include_str!("../../../wit/deps/cli.wit")),

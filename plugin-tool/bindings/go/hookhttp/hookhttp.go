@@ -5,11 +5,14 @@ package hookhttp
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"notify/hook"
@@ -17,11 +20,13 @@ import (
 
 func init() { http.DefaultTransport = Transport{} }
 
-// Transport is an http.RoundTripper for http://localhost:PORT. A response is read to its end, at most 4 MiB, before it
-// is returned. A request's deadline counts; to cancel it has no effect, as no other goroutine runs meanwhile.
+// Transport is an http.RoundTripper for http://localhost:PORT, and for addresses of this host: http://127.0.0.2:PORT and
+// http://[::1]:PORT. A response is read to its end, at most 4 MiB, before it is returned. A request's deadline counts; to
+// cancel it has no effect, as no other goroutine runs meanwhile.
 type Transport struct{}
 
-// RoundTrip sends a request and waits for the response. Its errors are those of hook.Do.
+// RoundTrip sends a request and waits for the response. Its errors are those of hook.Do. A URL with another scheme or
+// another host is hook.ErrDenied.
 func (Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	var body []byte
 	if request.Body != nil {
@@ -32,11 +37,12 @@ func (Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	port, err := portOf(request.URL)
+	address, port, err := target(request.URL)
 	if err != nil {
 		return nil, err
 	}
-	sent := hook.Request{Method: request.Method, Port: port, Path: request.URL.RequestURI(), Body: body}
+	path := request.URL.RequestURI()
+	sent := hook.Request{Address: address, Method: request.Method, Port: port, Path: path, Body: body}
 	for name, values := range request.Header {
 		for _, value := range values {
 			sent.Header = append(sent.Header, [2]string{name, value})
@@ -52,20 +58,33 @@ func (Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response(request, got), nil
 }
 
-func portOf(url *url.URL) (uint16, error) {
-	switch url.Hostname() {
-	case "localhost", "127.0.0.1", "::1":
-	default:
-		return 0, fmt.Errorf("%s: %w: a hook speaks to localhost only", url.Hostname(), hook.ErrDenied)
+// The address and the port that a URL means. The address is empty for localhost.
+func target(url *url.URL) (address string, port uint16, err error) {
+	denied := func(what, why string) (string, uint16, error) {
+		return "", 0, fmt.Errorf("%s: %w: %s", what, hook.ErrDenied, why)
 	}
 	if url.Scheme != "http" {
-		return 0, fmt.Errorf("%s: %w: a hook speaks plain HTTP", url.Scheme, hook.ErrDenied)
+		return denied(url.Scheme, "a hook speaks plain HTTP; write the URL as http://localhost:PORT/PATH")
 	}
-	if url.Port() == "" {
-		return 80, nil
+	switch host := url.Hostname(); {
+	case strings.EqualFold(host, "localhost"):
+	case strings.EqualFold(host, "localhost."):
+		return denied(url.Host, "there is a dot after localhost; leave it out")
+	case isLoopback(host):
+		address = host
+	default:
+		return denied(url.Host, "a hook reaches only this host: localhost, an address of 127.0.0.0/8, or [::1]")
 	}
-	port, err := strconv.ParseUint(url.Port(), 10, 16)
-	return uint16(port), err
+	number, err := strconv.ParseUint(cmp.Or(url.Port(), "80"), 10, 16)
+	if err != nil || number == 0 {
+		return denied(url.Host, "the port must be a number from 1 to 65535")
+	}
+	return address, uint16(number), nil
+}
+
+func isLoopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.Zone() == "" && address.Unmap().IsLoopback()
 }
 
 func response(request *http.Request, got *hook.Response) *http.Response {

@@ -22,6 +22,11 @@ func jobStatus(result unsafe.Pointer)
 //go:wasmimport wrapper:hook/job@0.1.0 duration
 func jobDuration(result unsafe.Pointer)
 
+// JobAskedToEnd tells whether a signal has asked the job or the wrapper to end.
+//
+//go:wasmimport wrapper:hook/job@0.1.0 asked-to-end
+func JobAskedToEnd() bool
+
 //go:wasmimport wrapper:hook/plugin@0.1.0 name
 func pluginName(result unsafe.Pointer)
 

@@ -13,8 +13,17 @@ func send(method string, port uint32, path string, fields unsafe.Pointer, count 
 func sendForHead(method string, port uint32, path string, fields unsafe.Pointer, count uint32, body unsafe.Pointer,
 	size uint32, limited uint32, milliseconds uint32, result unsafe.Pointer)
 
+//go:wasmimport wrapper:hook/localhost@0.1.0 send-to
+func sendTo(address string, method string, port uint32, path string, fields unsafe.Pointer, count uint32,
+	body unsafe.Pointer, size uint32, limited uint32, milliseconds uint32, result unsafe.Pointer)
+
+//go:wasmimport wrapper:hook/localhost@0.1.0 send-for-status
+func sendForStatus(address string, method string, port uint32, path string, fields unsafe.Pointer, count uint32,
+	body unsafe.Pointer, size uint32, limited uint32, milliseconds uint32, result unsafe.Pointer)
+
 // Request is one HTTP request.
 type Request struct {
+	Address      string // Of SendTo and SendForStatus.
 	Method       string
 	Port         uint16
 	Path         string
@@ -22,7 +31,6 @@ type Request struct {
 	Body         []byte
 	Limited      bool // Whether Milliseconds counts.
 	Milliseconds int64
-	HeadOnly     bool
 }
 
 // Answer is the response, or the failure to get one.
@@ -45,18 +53,42 @@ const (
 	Other
 )
 
+// There is a function for each of the contract's, because Go's linker drops an import that nothing calls, and a wrapper
+// rejects a plugin with an import that the wrapper does not have.
+
 // Send makes a request.
-func Send(request Request) Answer {
+func Send(request Request) Answer { return exchange(request, send) }
+
+// SendForHead makes a request, and its answer has no body.
+func SendForHead(request Request) Answer { return exchange(request, sendForHead) }
+
+// SendTo makes a request to one address.
+func SendTo(request Request) Answer { return exchange(request, toAddress(request.Address, sendTo)) }
+
+// SendForStatus makes a request to one address, and its answer has the beginning of the body.
+func SendForStatus(request Request) Answer {
+	return exchange(request, toAddress(request.Address, sendForStatus))
+}
+
+// What the contract's functions have in common.
+type function = func(method string, port uint32, path string, fields unsafe.Pointer, count uint32, body unsafe.Pointer,
+	size uint32, limited uint32, milliseconds uint32, result unsafe.Pointer)
+
+func toAddress(address string, call func(address string, method string, port uint32, path string, fields unsafe.Pointer,
+	count uint32, body unsafe.Pointer, size uint32, limited uint32, milliseconds uint32, result unsafe.Pointer)) function {
+	return func(method string, port uint32, path string, fields unsafe.Pointer, count uint32, body unsafe.Pointer,
+		size uint32, limited uint32, milliseconds uint32, result unsafe.Pointer) {
+		call(address, method, port, path, fields, count, body, size, limited, milliseconds, result)
+	}
+}
+
+func exchange(request Request, call function) Answer {
 	var pinner runtime.Pinner
 	defer pinner.Unpin()
 	fields := lower(request.Header, &pinner)
 	var limited, milliseconds uint32
 	if request.Limited {
 		limited, milliseconds = 1, uint32(min(request.Milliseconds, 1<<32-1))
-	}
-	call := send
-	if request.HeadOnly {
-		call = sendForHead
 	}
 	result := ask(func(result unsafe.Pointer) {
 		call(request.Method, uint32(request.Port), request.Path, unsafe.Pointer(&fields[0]), uint32(len(request.Header)),
