@@ -144,7 +144,7 @@ fn requests_to_anywhere_else_are_denied_and_say_why() {
             .exits(3)
             .says("fetch failed: ErrorCode::DestinationIpProhibited")
             .says(&format!("warning: denied GET http://{host}:{port}/: "))
-            .says("a hook reaches only this host, as localhost, 127.0.0.1 or [::1]; no option allows more");
+            .says("a hook reaches only this host, as localhost, 127.0.0.0/8 or [::1]; no option allows more");
     }
     hostile(&format!("fetch https://localhost:{port}/"))
         .exits(3)

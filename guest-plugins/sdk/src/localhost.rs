@@ -85,9 +85,12 @@ impl Request {
     }
 
     /// Sends the request and waits for the head of the response, which has no body then. The server may notice that the
-    /// hook hangs up before it has sent more; [`Request::send_for_status`] hears it out. To 127.0.0.1 or ::1, also if the
-    /// request is for a URL with another address.
+    /// hook hangs up before it has sent more; [`Request::send_for_status`] hears it out. For a URL with an address it is the
+    /// same as [`Request::send`].
     pub fn send_for_head(&self) -> Result<Response, Error> {
+        if self.address != LOCALHOST {
+            return self.send();
+        }
         Ok(wit::send_for_head(&self.sent)?.into())
     }
 

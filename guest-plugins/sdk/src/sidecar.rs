@@ -11,8 +11,8 @@ pub fn presence() -> Presence {
     sidecar::known()
 }
 
-/// How late a sidecar may start of which nobody says whether it exists: after the job's start, and after the job's end. The
-/// later of the two moments counts.
+/// How late the sidecar may start if nobody says whether there is one: after the job's start, and after the job's end. The later
+/// of the two moments counts.
 pub fn lateness() -> (Duration, Duration) {
     let (start, end) = sidecar::lateness();
     (Duration::from_millis(start), Duration::from_millis(end))

@@ -2,7 +2,7 @@
 //!
 //! | known | what is done |
 //! |---|---|
-//! | there is a sidecar | it is asked again while the hook has time; if it never listens, that is a failure |
+//! | there is a sidecar | it is asked again while the hook has time; if it never listens, that is a failure, unless a signal asked to end |
 //! | there is none | nothing: it was asked once, in case that is wrong |
 //! | nobody knows | it is asked again for as long as a sidecar may be late |
 
@@ -24,9 +24,9 @@ const PART: u32 = 20;
 /// What a hook has left of its time when it gives up, and the part of the time if that is less: to say why.
 const LAST_WORDS: (Duration, u32) = (Duration::from_millis(120), 8);
 
-/// How long a closed port is asked again when a signal has asked the job or the wrapper to end, as the pod may be killed soon:
-/// of a sidecar that nobody knows of, and of one that is known to come, for which the wrapper allows 20 s then.
-const HURRY: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(19)];
+/// How long a closed port is asked again when a signal has asked the job or the wrapper to end. The pod may be killed soon, and
+/// the sidecar has mostly got the same signal: a kubelet sends it to all containers of a pod at once.
+const HURRY: Duration = Duration::from_secs(3);
 
 /// Until then after the job's start a sidecar may still be on its way, so that "there is none" may be wrong.
 const YOUNG: Duration = Duration::from_secs(5 * 60);
@@ -100,7 +100,7 @@ impl<'a> Door<'a> {
             }
             if !is_hurried && job::asked_to_end() {
                 is_hurried = true;
-                patience = patience.min(waited() + HURRY[usize::from(self.is_known())]);
+                patience = patience.min(waited() + HURRY);
             }
             let left = patience.saturating_sub(waited());
             if left.is_zero() {
@@ -132,21 +132,28 @@ impl<'a> Door<'a> {
         }
     }
 
+    /// Whether a sidecar that comes after this would keep the pod running.
+    fn may_come(&self) -> bool {
+        let is_asked_once = self.retry == Some(Duration::ZERO);
+        self.keeps_the_pod && job::elapsed() < YOUNG && !is_asked_once && !job::asked_to_end()
+    }
+
     fn is_nobody(&self, place: &impl std::fmt::Display, waited: Duration) -> Result<(), String> {
         let Self { nobody, refused, .. } = self;
         let or = if refused.is_empty() { String::new() } else { format!("; or {refused}") };
         match &self.presence {
+            Presence::Present(_) if job::asked_to_end() => {
+                log::info!("nothing listens on {place}: the sidecar got the signal to end too, or never came");
+            }
             Presence::Present(why) => {
                 return Err(format!("nothing listened on {place} for {}, but {why}{or}", seconds(waited)));
             }
             Presence::Absent(why) => log::info!("nothing listens on {place}: {nobody}, as {why}"),
-            Presence::Unknown if self.keeps_the_pod && job::elapsed() < YOUNG && self.retry != Some(Duration::ZERO) => {
-                log::warn!(
-                    "nothing listens on {place}: {nobody}, or one that starts later and keeps the pod running; set {} to tell \
+            Presence::Unknown if self.may_come() => log::warn!(
+                "nothing listens on {place}: {nobody}, or one that starts later and keeps the pod running; set {} to tell \
                  which{or}",
-                    self.settings.sidecar
-                )
-            }
+                self.settings.sidecar
+            ),
             Presence::Unknown => log::info!("nothing listens on {place}: {nobody}{or}"),
         }
         Ok(())
@@ -157,6 +164,6 @@ impl<'a> Door<'a> {
 pub fn seconds(time: Duration) -> String {
     match time.as_millis() {
         millis @ 0..1000 => format!("{millis} ms"),
-        millis => format!("{} s", millis.div_ceil(1000)),
+        millis => format!("{} s", (millis + 500) / 1000),
     }
 }

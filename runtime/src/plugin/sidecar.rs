@@ -36,7 +36,7 @@ pub fn presence(plugin: &str, variable: impl Fn(&str) -> Option<OsString>) -> Pr
     }
 }
 
-/// How late a sidecar may start of which nobody says whether it exists: after the job's start, and after its end.
+/// How late a sidecar may start if nobody says whether there is one: after the job's start, and after its end.
 ///
 /// A kubelet starts the containers of a pod one after the other. On a node that started 50 pods at once, sidecars came 0.2
 /// to 8.9 s after the job; one whose image had to be pulled came after 50 s. A person who names a plugin mostly has the

@@ -60,7 +60,7 @@ pub enum Denied {
     #[error("a hook speaks http only, to this host; no option allows more")]
     Scheme(Uri),
     /// Any host but this one, or another spelling of it.
-    #[error("a hook reaches only this host, as localhost, 127.0.0.1 or [::1]; no option allows more")]
+    #[error("a hook reaches only this host, as localhost, 127.0.0.0/8 or [::1]; no option allows more")]
     Host(Uri),
     /// A port that is not one.
     #[error("the port must be a number from 1 to 65535")]

@@ -2,7 +2,7 @@
 
 use super::{bindings::wrapper::hook::localhost, client::SendError, limits};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, Request, Uri, header};
+use http::{HeaderMap, HeaderName, Method, Request, Uri, header, uri::Authority};
 use http_body_util::{BodyExt as _, Full};
 use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, Error as WasiError, WasiBody};
 
@@ -17,12 +17,15 @@ pub fn http_request(address: &str, request: localhost::Request) -> Result<Reques
         return Err(invalid("a path; it begins with '/'", path));
     }
     let host = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
+    let authority: Authority = format!("{host}:{}", request.port)
+        .parse()
+        .map_err(|_| invalid("an address of this host; write localhost, 127.0.0.1 or ::1", address))?;
     let uri = Uri::builder()
         .scheme("http")
-        .authority(format!("{host}:{}", request.port))
+        .authority(authority)
         .path_and_query(request.path.as_str())
         .build()
-        .map_err(|_| invalid("a path of this host", path))?;
+        .map_err(|_| invalid("a path", path))?;
     let mut headers = HeaderMap::new();
     for (name, value) in &request.headers {
         let field = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid("a header's name", name))?;

@@ -35,7 +35,7 @@ pub fn rows() -> Vec<Row> {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let get = |answer: Answer| hostile(&format!("get {} /", server(answer)));
     let fetch = |authority: &str| hostile(&format!("fetch http://{authority}/"));
-    let not_this_host = "a hook reaches only this host, as localhost, 127.0.0.1 or [::1]; no option allows more";
+    let not_this_host = "a hook reaches only this host, as localhost, 127.0.0.0/8 or [::1]; no option allows more";
     let mut rows = vec![
         Row::new("a server that is silent", get(Answer::Silence), "error TimedOut"),
         Row::new(
