@@ -74,7 +74,7 @@ fn a_queue_that_nobody_counts_is_a_failure_that_says_so() {
     let (outcome, _) = drained("otel-drain", 8888, vec![other]);
     outcome.exits(125).says("localhost:8888 has no otelcol_exporter_queue_size").within(Duration::from_secs(4));
     let (outcome, _) = drained("fluentbit-drain", 2020, vec![Answer::status("404 Not Found", "")]);
-    outcome.exits(125).says("storage.metrics: on").within(Duration::from_secs(4));
+    outcome.exits(125).says("storage.metrics: on").within(Duration::from_secs(9));
 }
 
 #[test]

@@ -190,6 +190,8 @@ fn where_it_is_sent_and_what_can_be_chosen() {
     }
     let away = run(["--plugin", "otlp-report", "true"]).env("HOOK_OTLP_ENDPOINT", "http://collector:4318").outcome();
     away.exits(0).says("HOOK_OTLP_ENDPOINT: 'http://collector:4318' is not on this host");
+    let bad = run(["--plugin", "otlp-report", "true"]).env("HOOK_OTLP_HEADERS", "x-key=s3%0Acret").outcome();
+    bad.exits(0).says("HOOK_OTLP_HEADERS: the value of the header x-key has a control character").never_says("cret");
     let none = run(["--plugin", "otlp-report", "true"]).env("HOOK_OTLP_RETRY", "0s").outcome();
     none.exits(0).says("no collector to tell").within(Duration::from_secs(1));
 }

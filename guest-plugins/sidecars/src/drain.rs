@@ -14,7 +14,6 @@ use crate::{
 use length::{Length, length};
 use std::time::Duration;
 use wrapper_hook::{
-    job,
     localhost::{Error, Request, Response, Url},
     log, plugin,
 };
@@ -25,8 +24,11 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// What is left of the time when it gives up, to say what it found, and the part of the time if that is less.
 const LAST_WORDS: (Duration, u32) = (Duration::from_millis(120), 8);
 
-/// How long a server that answers may not tell the length: it counts for the first time some seconds after its start.
+/// How much longer than its pause a server that answers may not tell the length: it counts for the first time after its start.
 const COUNTING: Duration = Duration::from_secs(2);
+
+/// From one look to the next, at least: a hook has some thousand requests.
+const SHORTEST: Duration = Duration::from_millis(20);
 
 /// Waits for it within the hook's time.
 pub fn drain(queue: &'static Queue, settings: &Settings) -> Result<(), String> {
@@ -40,7 +42,8 @@ pub fn drain(queue: &'static Queue, settings: &Settings) -> Result<(), String> {
     for (name, value) in &fields {
         is_sendable(name, value).map_err(|why| format!("{}: {why}", settings.name("HEADERS")))?;
     }
-    let pause = settings.own_value("PAUSE", duration).unwrap_or(Duration::from_millis(pause));
+    let counting = Duration::from_millis(pause) + COUNTING;
+    let pause = settings.own_value("PAUSE", duration).unwrap_or(Duration::from_millis(pause)).max(SHORTEST);
 
     let place = url.place();
     let mut request = Request::to("GET", &url);
@@ -68,7 +71,7 @@ pub fn drain(queue: &'static Queue, settings: &Settings) -> Result<(), String> {
                 log::info!("{place} no longer listens: there is no queue to wait for any more");
                 return Ok(());
             }
-            (_, Found::Not(why)) if waited() >= *uncounted.get_or_insert(waited()) + pause + COUNTING => {
+            (_, Found::Not(why)) if waited() >= *uncounted.get_or_insert(waited()) + counting => {
                 return Err(why.clone());
             }
             _ => {}
@@ -84,7 +87,7 @@ pub fn drain(queue: &'static Queue, settings: &Settings) -> Result<(), String> {
             }
         }
         let left = most.saturating_sub(waited());
-        if left < pause || job::asked_to_end() && waited() + pause >= most {
+        if left < pause {
             return Err(match found {
                 Found::Length(0) => format!(
                     "the queue of {title} on {place} was empty once, and there was no time to look again; --hook-timeout or \

@@ -7,7 +7,7 @@
 mod body;
 mod resource;
 
-use crate::{late::Door, settings::Settings};
+use crate::{late::Door, said::is_sendable, settings::Settings};
 use body::{Outcome, metrics, traces};
 use std::time::Duration;
 use wrapper_hook::{
@@ -37,6 +37,9 @@ pub fn report(status: &ExitStatus, settings: &Settings) -> Result<(), String> {
     let headers = settings.value("HOOK_OTLP_HEADERS", |text| {
         resource::pairs(text).ok_or_else(|| "it is not a list such as name=value,name=value".to_owned())
     });
+    for (name, value) in headers.iter().flatten() {
+        is_sendable(name, value).map_err(|why| format!("HOOK_OTLP_HEADERS: {why}"))?;
+    }
     let signals = settings.value("HOOK_OTLP_SIGNALS", signals).unwrap_or([true; 2]);
     let door = Door::new(settings, "no collector to tell", "");
     let outcome = Outcome::new(status, settings);

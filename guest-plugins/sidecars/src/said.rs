@@ -41,7 +41,7 @@ impl Said {
 pub fn is_sendable(name: &str, value: &str) -> Result<(), String> {
     let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_of_name) {
-        return Err("a name in it is not that of a header field; write each line as 'Name: value'".to_owned());
+        return Err("a name in it is not that of a header field".to_owned());
     }
     if OWN.iter().any(|own| name.eq_ignore_ascii_case(own)) {
         return Err(format!("the wrapper itself sets the header {name}"));
