@@ -231,15 +231,22 @@ fn what_can_never_be_sent_fails_at_once_and_names_its_variable() {
 #[test]
 fn no_secret_is_logged_at_any_level() {
     own_network();
-    let echo = Answer::status("403 Forbidden", "your token s3cret is wrong");
+    let long = "s3cret".repeat(1_000);
+    let echo = Answer::status("403 Forbidden", &format!("/stop?key=s3cret: your token s3cret is wrong {long}"));
     let _server = Server::start(7000, echo);
     let report = tempfile::tempdir().unwrap();
     let file = report.path().join("report.json");
-    for url in
-        ["http://localhost:7000/stop?key=s3cret", "http://u:s3cret@localhost:7000/", "https://localhost/?key=s3cret"]
-    {
+    for url in [
+        "http://localhost:7000/",
+        "http://localhost:7000/stop?key=s3cret",
+        "http://u:s3cret@localhost:7000/",
+        "https://localhost/?key=s3cret",
+    ] {
         let options = ["--plugin", "http-quit", "--log-level", "debug", "--report", file.to_str().unwrap(), "true"];
-        let run = run(options).env("HOOK_HTTP_QUIT_URL", url).env("HOOK_HTTP_QUIT_HEADERS", "Authorization: s3cret");
+        let run = run(options).env("HOOK_HTTP_QUIT_URL", url);
+        // The query alone, and with a token.
+        let run =
+            if url.contains("stop") { run } else { run.env("HOOK_HTTP_QUIT_HEADERS", "Authorization: Bearer s3cret") };
         let mut run = run;
         run.outcome().exits(0).says("http-quit: warning: failed in ").never_says("s3cret");
         assert!(!std::fs::read_to_string(&file).unwrap().contains("s3cret"));

@@ -148,7 +148,103 @@ fn a_sidecar_that_a_wait_found_ready_is_not_called_absent() {
     let plugins = ["--plugin", "linkerd-wait", "--plugin", "linkerd-quit", "--hook-timeout", "1s", "true"];
     let outcome = run(plugins).env("HOOK_LINKERD_QUIT_URL", "http://localhost:4192/shutdown").outcome();
     outcome.exits(0).says("linkerd-quit: warning: failed in ").never_says("no sidecar to quit");
-    outcome.says("nothing listened on localhost:4192 for ").says("but linkerd-wait found it ready");
+    outcome.says("it is ready on localhost:4191, but nothing listens on localhost:4192: HOOK_LINKERD_QUIT_URL sets port and path");
+}
+
+#[test]
+fn a_sidecar_that_was_ready_and_is_gone_has_ended_and_holds_the_pod_for_seconds() {
+    for variable in [None, Some("true")] {
+        own_network();
+        let listener = std::net::TcpListener::bind("127.0.0.1:4191").unwrap();
+        let once = thread::spawn(move || {
+            use std::io::{Read as _, Write as _};
+            let (mut stream, _) = listener.accept().unwrap();
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+        });
+        let options = ["--plugin", "linkerd-wait", "--plugin", "linkerd-quit", "--on-hook-failure", "fail", "true"];
+        let mut run = run(options);
+        if let Some(value) = variable {
+            run = run.env("HOOK_LINKERD_SIDECAR", value);
+        }
+        let outcome = run.outcome();
+        outcome
+            .exits(0)
+            .says("nothing listens on localhost:4191 any more, and linkerd-wait found it ready: the sidecar has ended");
+        outcome.within(seconds(6.0));
+        once.join().unwrap();
+    }
+}
+
+#[test]
+fn a_signal_that_ends_the_job_ends_the_waiting_too_whichever_it_is() {
+    for signal in [libc::SIGQUIT, libc::SIGUSR1, libc::SIGHUP] {
+        own_network();
+        let job = ["sh", "-c", "echo ready; exec sleep 60"];
+        let (running, _) = Running::start(run(job).env("HOOK_ISTIO_SIDECAR", "true"));
+        running.send(signal);
+        let began = std::time::Instant::now();
+        let (code, stderr) = running.end();
+        assert_eq!(code, Some(128 + signal), "{stderr}");
+        assert!(began.elapsed() < seconds(4.0), "{:?}: {stderr}", began.elapsed());
+    }
+}
+
+#[test]
+fn signals_bound_the_time_of_all_hooks_together_however_many_come() {
+    own_network();
+    let _silent = [15020, 9901].map(|port| Server::start(port, Answer::Silence));
+    let plugins = ["--plugin", "istio-quit", "--plugin", "envoy-quit", "sh", "-c", "echo done"];
+    let (running, _) = Running::start(run(plugins).env("HOOK_SIDECAR", "true"));
+    let began = std::time::Instant::now();
+    for _ in 0..3 {
+        thread::sleep(seconds(3.0));
+        running.send(libc::SIGTERM);
+    }
+    let (code, stderr) = running.end();
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(began.elapsed() < seconds(24.0), "{:?}: {stderr}", began.elapsed());
+}
+
+#[test]
+fn another_program_on_a_port_of_the_sidecar_is_not_the_sidecar() {
+    own_network();
+    let _other = [9090, 20300].map(|port| Server::start(port, Answer::status("404 Not Found", "")));
+    let late = thread::spawn(|| {
+        thread::sleep(seconds(4.0));
+        [9091, 20600].map(|port| Server::start(port, Answer::ok()))
+    });
+    let plugins = ["--plugin", "cloudsql-quit", "--plugin", "consul-quit", "--on-hook-failure", "fail", "true"];
+    let outcome = run(plugins).env("HOOK_SIDECAR", "true").outcome();
+    outcome.exits(0).says("localhost:9091 answered 200").says("localhost:20600 answered 200");
+    let servers = late.join().unwrap();
+    assert!(servers.iter().all(|server| server.requests().len() == 1), "{outcome:#?}");
+
+    own_network();
+    let _other = Server::start(20300, Answer::status("404 Not Found", ""));
+    let outcome = run(["--plugin", "consul-quit,timeout=700ms", "true"]).outcome();
+    outcome
+        .exits(0)
+        .says("consul-quit: warning: failed in ")
+        .says("http://localhost:20300/graceful_shutdown answered 404");
+
+    // Prometheus has the port of the health checks, whose operator has another.
+    own_network();
+    let (_prometheus, _health) =
+        (Server::start(9090, Answer::status("404 Not Found", "")), Server::start(9801, Answer::ok()));
+    run(["--plugin", "cloudsql-wait", "true"]).outcome().exits(0).says("localhost:9801 answered 200");
+}
+
+#[test]
+fn a_file_has_minutes_only_by_its_own_variable() {
+    own_network();
+    let file = wrapper_tests::dist("plugins/istio-quit.wasm");
+    let plugin = ["--plugin", file.to_str().unwrap(), "--log-level", "debug", "true"];
+    let outcome = run(plugin).env("HOOK_SIDECAR", "true").outcome();
+    outcome.exits(0).says("but HOOK_SIDECAR says that there is one").within(seconds(22.0));
+    let (outcome, was_asked) = beside_late(run(plugin).env("HOOK_ISTIO_SIDECAR", "true"), seconds(1.0));
+    outcome.exits(0).says("yet: asking again for at most ").never_says("at most 20 s").never_says("at most 19 s");
+    assert!(was_asked, "{outcome:#?}");
 }
 
 #[test]
@@ -158,7 +254,7 @@ fn a_quit_port_that_stays_closed_beside_an_open_one_is_an_endpoint_that_is_off()
     let plugins = ["--plugin", "cloudsql-wait", "--plugin", "cloudsql-quit", "true"];
     let outcome = run(plugins).outcome();
     outcome.exits(0).says("cloudsql-quit: warning: failed in ").within(seconds(5.0));
-    outcome.says("it listens on localhost:9090, but nothing listens on localhost:9091: its quit endpoint is off");
+    outcome.says("it is ready on localhost:9090, but nothing listens on localhost:9091: its quit endpoint is off");
     outcome.says("--quitquitquit");
 }
 

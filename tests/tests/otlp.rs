@@ -213,7 +213,10 @@ fn a_collector_that_is_not_there_is_success_and_one_that_refuses_is_a_warning() 
     // What was taken in part is told.
     let partial = r#"{"partialSuccess":{"rejectedSpans":"1","errorMessage":"too old"}}"#;
     let (outcome, _) = reported(Answer::status("200 OK", partial), &["true"], |run| run);
-    outcome.exits(0).says("otlp-report: warning: localhost:4318 took the span and says: ").says("too old");
+    outcome
+        .exits(0)
+        .says("otlp-report: warning: localhost:4318 took the span and rejects a part of it \"")
+        .says("too old");
     let (outcome, _) = reported(Answer::status("200 OK", r#"{"partialSuccess":{}}"#), &["true"], |run| run);
     outcome.exits(0).says("localhost:4318 has the span").never_says("warning");
 

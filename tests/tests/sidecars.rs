@@ -291,7 +291,10 @@ fn port_path_method_headers_and_statuses_can_be_others() {
     outcome.exits(0).says("HOOK_LINKERD_QUIT_PORT is not known; after HOOK_LINKERD_QUIT_ there are URL, METHOD");
     assert_eq!(server.requests().len(), 1);
     let outcome = job("linkerd-quit", &["true"]).env("HOOK_QUIT_WIAT", "1s").outcome();
-    outcome.exits(0).says("HOOK_QUIT_WIAT is not known; after HOOK_QUIT_ there are ");
+    outcome.exits(0).says("HOOK_QUIT_WIAT is not known; after HOOK_QUIT_ there are RETRY, WAIT");
+    assert_eq!(server.requests().len(), 1);
+    let outcome = job("linkerd-quit", &["true"]).env("HOOK_QUIT_URL", "http://localhost:1/").outcome();
+    outcome.exits(0).says("HOOK_QUIT_URL is not known; after HOOK_QUIT_ there are RETRY, WAIT");
     assert_eq!(server.requests().len(), 1);
     // Only where to ask cannot be guessed.
     let outcome = job("linkerd-quit", &["true"]).env("HOOK_LINKERD_QUIT_URL", "https://localhost").outcome();

@@ -6,7 +6,7 @@
 mod length;
 
 use crate::{
-    late::{Door, seconds},
+    late::{Door, at_most, seconds},
     said::{headers, is_sendable},
     settings::{Settings, duration},
     table::Queue,
@@ -57,7 +57,7 @@ pub fn drain(queue: &'static Queue, settings: &Settings) -> Result<(), String> {
     let most = share.saturating_sub(LAST_WORDS.0.min(share / LAST_WORDS.1));
     let door = Door::new(settings, "no queue to wait for", queue.refused);
     let Some(mut answer) = door.knock(&place, share, send, |_| Ok(()))? else { return Ok(()) };
-    log::info!("waiting until the queue of {title} on {place} is empty, at most {}", seconds(share));
+    log::info!("waiting until the queue of {title} on {place} is empty, at most {}", at_most(share));
     let mut before: Option<Found> = None;
     let mut uncounted: Option<Duration> = None;
     loop {

@@ -2,7 +2,8 @@
 //!
 //! | known | what is done |
 //! |---|---|
-//! | there is a sidecar | it is asked again while the hook has time; if it never listens, that is a failure, unless a signal asked to end |
+//! | there is a sidecar | it is asked again for minutes after the job's start; if it never listens, that is a failure, unless a signal asked to end |
+//! | a -wait of this run found it ready | it is asked again for seconds: it has ended |
 //! | there is none | nothing: it was asked once, in case that is wrong |
 //! | nobody knows | it is asked again for as long as a sidecar may be late |
 
@@ -28,8 +29,18 @@ const LAST_WORDS: (Duration, u32) = (Duration::from_millis(120), 8);
 /// the sidecar has mostly got the same signal: a kubelet sends it to all containers of a pod at once.
 const HURRY: Duration = Duration::from_secs(3);
 
-/// Until then after the job's start a sidecar may still be on its way, so that "there is none" may be wrong.
+/// Until then after the job's start a sidecar may still be on its way: one that is known to come is waited for, and that there is
+/// none may be wrong.
 const YOUNG: Duration = Duration::from_secs(5 * 60);
+
+/// How long a sidecar that is known is asked again after the job's end, at least.
+const KNOWN: Duration = Duration::from_secs(20);
+
+/// The same of one that was ready before the job: it has ended, or is being restarted.
+const SEEN: Duration = Duration::from_secs(5);
+
+/// How the wrapper says that a before-start hook of this run found the sidecar ready: `istio-wait found it ready`.
+const SEEN_READY: &str = " found it ready";
 
 /// A place that may not listen yet.
 pub struct Door<'a> {
@@ -41,6 +52,8 @@ pub struct Door<'a> {
     /// What a closed port may mean besides, and what to change.
     refused: &'static str,
     presence: Presence,
+    /// Whether a before-start hook of this run found it ready.
+    is_seen: bool,
     /// How long it is asked again if nobody knows; none if the user set no time.
     retry: Option<Duration>,
 }
@@ -49,7 +62,8 @@ impl<'a> Door<'a> {
     /// As the user and the host know of it.
     pub fn new(settings: &'a Settings, nobody: &'static str, refused: &'static str) -> Self {
         let (presence, retry) = (sidecar::presence(), settings.duration("RETRY"));
-        Self { settings, nobody, keeps_the_pod: false, refused, presence, retry }
+        let is_seen = matches!(&presence, Presence::Present(why) if why.ends_with(SEEN_READY));
+        Self { settings, nobody, keeps_the_pod: false, refused, presence, is_seen, retry }
     }
 
     /// The same of a sidecar that keeps the pod running if it comes too late to be asked.
@@ -106,28 +120,35 @@ impl<'a> Door<'a> {
             if left.is_zero() {
                 break;
             }
-            if self.is_known() {
+            if self.is_known() && !is_hurried {
                 elsewhere(waited())?;
             }
             if !is_told {
                 is_told = true;
-                log::info!("nothing listens on {place} yet: asking again for at most {}", seconds(left));
+                log::info!("nothing listens on {place} yet: asking again for at most {}", at_most(left));
             }
             wrapper_hook::sleep((waited() / PART).clamp(PAUSES[0], PAUSES[1]).min(left));
+        }
+        if self.is_known() && !job::asked_to_end() {
+            elsewhere(Duration::MAX)?;
         }
         self.is_nobody(place, waited()).map(|()| None)
     }
 
     /// From now on.
     fn patience(&self) -> Duration {
+        let since_end = job::duration().map_or(Duration::ZERO, |ran| job::elapsed().saturating_sub(ran));
+        let until = |after_start: Duration, after_end: Duration| {
+            after_start.saturating_sub(job::elapsed()).max(after_end.saturating_sub(since_end))
+        };
         match (&self.presence, self.retry) {
-            (Presence::Present(_), _) => Duration::MAX,
+            (Presence::Present(_), _) if self.is_seen => until(Duration::ZERO, SEEN),
+            (Presence::Present(_), _) => until(YOUNG, KNOWN),
             (Presence::Absent(_), _) => Duration::ZERO,
-            (Presence::Unknown, Some(retry)) => retry.saturating_sub(job::elapsed()),
+            (Presence::Unknown, Some(retry)) => until(retry, Duration::ZERO),
             (Presence::Unknown, None) => {
                 let (after_start, after_end) = sidecar::lateness();
-                let since_end = job::duration().map_or(Duration::ZERO, |ran| job::elapsed().saturating_sub(ran));
-                after_start.saturating_sub(job::elapsed()).max(after_end.saturating_sub(since_end))
+                until(after_start, after_end)
             }
         }
     }
@@ -145,6 +166,9 @@ impl<'a> Door<'a> {
             Presence::Present(_) if job::asked_to_end() => {
                 log::info!("nothing listens on {place}: the sidecar got the signal to end too, or never came");
             }
+            Presence::Present(why) if self.is_seen => {
+                log::info!("nothing listens on {place} any more, and {why}: the sidecar has ended");
+            }
             Presence::Present(why) => {
                 return Err(format!("nothing listened on {place} for {}, but {why}{or}", seconds(waited)));
             }
@@ -160,7 +184,15 @@ impl<'a> Door<'a> {
     }
 }
 
-/// A time in seconds, and in milliseconds if it is short.
+/// A time limit in seconds, and in milliseconds if it is short.
+pub fn at_most(time: Duration) -> String {
+    match time.as_millis() {
+        millis @ 0..1000 => format!("{millis} ms"),
+        millis => format!("{} s", millis.div_ceil(1000)),
+    }
+}
+
+/// A time that has passed, in the same form.
 pub fn seconds(time: Duration) -> String {
     match time.as_millis() {
         millis @ 0..1000 => format!("{millis} ms"),

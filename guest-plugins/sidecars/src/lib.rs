@@ -30,7 +30,7 @@ wrapper_hook::after_exit!(after_exit);
 fn before_start() -> Result<(), String> {
     let name = plugin::name();
     match of(&name)? {
-        Plugin::Wait(sidecar) => wait::wait(sidecar, &Settings::new(&name, "HOOK_WAIT_", &KEYS[..4])),
+        Plugin::Wait(sidecar) => wait::wait(sidecar, &Settings::new(&name, &KEYS[..4], "HOOK_WAIT_", &[])),
         _ => Ok(()),
     }
 }
@@ -39,11 +39,13 @@ fn after_exit(status: ExitStatus) -> Result<(), String> {
     let name = plugin::name();
     match of(&name)? {
         Plugin::Wait(_) => Ok(()),
-        Plugin::Quit(sidecar) => quit::quit(sidecar, &Settings::new(&name, "HOOK_QUIT_", &KEYS)),
-        Plugin::Drain(queue) => drain::drain(queue, &Settings::new(&name, "HOOK_DRAIN_", &DRAIN_KEYS)),
+        Plugin::Quit(sidecar) => quit::quit(sidecar, &Settings::new(&name, &KEYS, "HOOK_QUIT_", &KEYS[4..])),
+        Plugin::Drain(queue) => {
+            drain::drain(queue, &Settings::new(&name, &DRAIN_KEYS, "HOOK_DRAIN_", &DRAIN_KEYS[4..]))
+        }
         Plugin::Report => {
             let keys = ["ENDPOINT", "HEADERS", "SIGNALS", "RETRY", "SIDECAR"];
-            otlp::report(&status, &Settings::new("otlp", "HOOK_OTLP_", &keys))
+            otlp::report(&status, &Settings::new("otlp", &keys, "HOOK_REPORT_", &[]))
         }
     }
 }

@@ -7,7 +7,7 @@
 mod body;
 mod resource;
 
-use crate::{late::Door, said::is_sendable, settings::Settings};
+use crate::{late::Door, said::is_sendable, settings::Settings, target::quoted};
 use body::{Outcome, metrics, traces};
 use std::time::Duration;
 use wrapper_hook::{
@@ -64,7 +64,9 @@ pub fn report(status: &ExitStatus, settings: &Settings) -> Result<(), String> {
                 let text = response.text();
                 // https://opentelemetry.io/docs/specs/otlp/#partial-success-1: otherwise there is nothing in it.
                 if text.contains("rejected") || text.contains("errorMessage") {
-                    log::warn!("{place} took the {name} and says: {text}");
+                    // It may repeat a secret of the header fields.
+                    let shown = if headers.iter().flatten().next().is_some() { String::new() } else { quoted(&text) };
+                    log::warn!("{place} took the {name} and rejects a part of it{shown}");
                 } else {
                     log::info!("{place} has the {name}");
                 }

@@ -14,7 +14,7 @@ use crate::{
     table::Sidecar,
     target::Target,
 };
-use std::time::Duration;
+use std::{cell::RefCell, time::Duration};
 use wrapper_hook::{
     localhost::{Error, Request},
     log, plugin,
@@ -38,47 +38,43 @@ pub fn quit(sidecar: &'static Sidecar, settings: &Settings) -> Result<(), String
     let wait = settings.duration("WAIT").unwrap_or_default();
     let door = Door::new(settings, "no sidecar to quit", call.refused).keeps_the_pod();
     let door = door.known_by(call.known_by(settings));
-    let other = other_door(sidecar, settings);
+    let readiness = Target::readiness(sidecar, settings);
     // Whatever becomes of one, the others are asked.
     let targets = Target::all(sidecar, call, settings);
     let count = targets.len() as u32;
     let asked = targets.into_iter().zip(0..).map(|(target, index)| {
         let share = plugin::time_left() / (count - index);
-        quit_one(&target?, share, &door, other.as_ref(), wait)
+        quit_one(&target?, share, &door, readiness.as_ref(), wait)
     });
     let failures: Vec<_> = asked.filter_map(Result::err).collect();
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
-}
-
-/// The port at which it tells whether it is ready, if that is another one and the quit port has a hint to give.
-fn other_door<'a>(sidecar: &'static Sidecar, settings: &'a Settings) -> Option<Target<'a>> {
-    let (quit, wait) = (sidecar.quit.as_ref()?, sidecar.wait.as_ref()?);
-    let is_another = wait.port != quit.port && quit.or.is_none() && wait.or.is_none_or(|(port, _)| port != quit.port);
-    let is_default = settings.own("URL").is_none() && call_is_default(settings, sidecar);
-    (is_another && is_default && !quit.refused.is_empty()).then(|| Target::default(sidecar, wait, settings))
-}
-
-/// Whether the user left the URL of the wait as it is.
-fn call_is_default(settings: &Settings, sidecar: &Sidecar) -> bool {
-    let variable = format!("HOOK_{}_WAIT_URL", sidecar.name.replace('-', "_").to_ascii_uppercase());
-    settings.text(&variable).is_none()
 }
 
 fn quit_one(
     target: &Target<'_>,
     share: Duration,
     door: &Door<'_>,
-    other: Option<&Target<'_>>,
+    readiness: Option<&Target<'_>>,
     wait: Duration,
 ) -> Result<(), String> {
-    let elsewhere = |waited: Duration| match other {
-        Some(other) if waited >= OPENING && listens(other) => {
-            Err(format!("it listens on {other}, but nothing listens on {target}: {}", target.refused()))
+    let elsewhere = |waited: Duration| match readiness {
+        Some(readiness) if waited >= OPENING && is_ready(readiness) => {
+            Err(format!("it is ready on {readiness}, but nothing listens on {target}: {}", target.refused_hint()))
         }
         _ => Ok(()),
     };
-    let send = |left: Duration| target.send(left.min(ANSWER));
-    let Some(answer) = door.knock(target, share, send, elsewhere)? else { return Ok(()) };
+    // What another program said that has the second port.
+    let refusal = RefCell::new(None);
+    let send = |left: Duration| match target.send(left.min(ANSWER)) {
+        Ok(response) if target.is_second() && !target.grants(&response) => {
+            *refusal.borrow_mut() = Some(target.explain(&response));
+            Err(Error::Refused)
+        }
+        answer => answer,
+    };
+    let Some(answer) = door.knock(target, share, send, elsewhere)? else {
+        return refusal.take().map_or(Ok(()), Err);
+    };
     match answer {
         Ok(response) if target.grants(&response) => {
             log::info!("{target} answered {}: the sidecar quits", response.status)
@@ -91,6 +87,10 @@ fn quit_one(
         Err(error) => return Err(format!("{target}: {}", target.reason(&error))),
     }
     if wait.is_zero() { Ok(()) } else { wait_until_it_is_gone(target, wait) }
+}
+
+fn is_ready(readiness: &Target<'_>) -> bool {
+    readiness.send(PAUSES[1] * 4).is_ok_and(|response| readiness.grants(&response))
 }
 
 /// Whether anybody takes a connection there. What is asked does not matter.

@@ -12,6 +12,8 @@ pub struct Said {
     pub granted: Option<Vec<RangeInclusive<u16>>>,
     /// All header fields that are sent.
     pub headers: Vec<(String, String)>,
+    /// Whether one of them is the user's: it may be a secret.
+    pub may_be_secret: bool,
     /// The variable that the token is from.
     pub token: Option<&'static str>,
 }
@@ -31,9 +33,10 @@ impl Said {
             fields.push((name.to_owned(), value.to_owned()));
             token = Some(variable);
         }
+        let may_be_secret = !fields.is_empty();
         fields.extend(call.header.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let (method, granted) = (settings.own_value("METHOD", method), settings.own_value("STATUS", statuses));
-        Ok(Self { method, granted, headers: fields, token })
+        Ok(Self { method, granted, headers: fields, may_be_secret, token })
     }
 }
 

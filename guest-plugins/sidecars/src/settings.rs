@@ -20,9 +20,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Those of the plugin of this name, which knows these keys, and whose kind's begin like this. Names that look like one
-    /// of its own and are none are pointed out.
-    pub fn new(plugin: &str, kind: &'static str, keys: &[&str]) -> Self {
+    /// Those of the plugin of this name, which knows these keys, and whose kind's begin like this, of which there are fewer. Names
+    /// that look like one of these and are none are pointed out.
+    pub fn new(plugin: &str, keys: &[&str], kind: &'static str, of_the_kind: &[&str]) -> Self {
         let mut own = "HOOK_".to_owned();
         own.extend(plugin.chars().map(|letter| if letter == '-' { '_' } else { letter.to_ascii_uppercase() }));
         let stem = own.rfind('_').filter(|end| *end >= "HOOK_".len()).unwrap_or(own.len());
@@ -39,11 +39,16 @@ impl Settings {
         // As if it were unset.
         variables.retain(|(_, value)| !value.is_empty());
         for (name, _) in &variables {
-            let prefixes = [&own, kind].into_iter();
-            if let Some((prefix, key)) = prefixes.filter_map(|prefix| Some((prefix, name.strip_prefix(prefix)?))).next()
-                && !keys.contains(&key)
-            {
-                log::warn!("{name} is not known; after {prefix} there are {}", keys.join(", "));
+            for (prefix, keys) in [(own.as_str(), keys), (kind, of_the_kind)] {
+                match name.strip_prefix(prefix) {
+                    Some(key) if !keys.contains(&key) && keys.is_empty() => {
+                        log::warn!("{name} is not known; each plugin has its own, such as {own}URL");
+                    }
+                    Some(key) if !keys.contains(&key) => {
+                        log::warn!("{name} is not known; after {prefix} there are {}", keys.join(", "));
+                    }
+                    _ => {}
+                }
             }
         }
         Self { own, sidecar, kind, variables }

@@ -53,28 +53,46 @@ impl<'a> Target<'a> {
         urls.into_iter().map(|urls| urls.map(target)).collect()
     }
 
-    /// The default, whatever the user says.
-    pub fn default(sidecar: &'static Sidecar, call: &'static Call, settings: &'a Settings) -> Self {
-        let (urls, said) = (default_urls(call, settings), Said::default());
-        Self { sidecar, call, settings, urls, current: Cell::new(0), said }
+    /// Where a sidecar that is asked to quit tells whether it is ready, if that is known.
+    pub fn readiness(sidecar: &'static Sidecar, settings: &'a Settings) -> Option<Self> {
+        let call = sidecar.wait.as_ref()?;
+        let variable = format!("HOOK_{}_WAIT_URL", sidecar.name.replace('-', "_").to_ascii_uppercase());
+        let urls = match settings.text(&variable) {
+            Some(text) => vec![urls(text).into_iter().next()?.ok()?],
+            None if sidecar.source.is_empty() => return None,
+            None => default_urls(call, settings),
+        };
+        Some(Self { sidecar, call, settings, urls, current: Cell::new(0), said: Said::default() })
     }
 
     /// Asks it, within this time.
     pub fn send(&self, timeout: Duration) -> Result<Response, Error> {
-        let mut answer = Err(Error::Refused);
+        let mut kept: Option<(usize, Result<Response, Error>)> = None;
         for (index, url) in self.urls.iter().enumerate() {
             let mut request = Request::to(self.method(), url).timeout(timeout);
             for (name, value) in &self.said.headers {
                 request = request.header(name, value);
             }
-            answer = request.send_for_status();
-            if answer != Err(Error::Refused) {
+            let answer = request.send_for_status();
+            // Another program may have the port.
+            let is_elsewhere = matches!(answer, Err(Error::Refused) | Ok(Response { status: 404, .. }));
+            if !is_elsewhere {
                 self.current.set(index);
                 return answer;
             }
+            // An answer says more than none.
+            if kept.is_none() || answer != Err(Error::Refused) && matches!(kept, Some((_, Err(_)))) {
+                kept = Some((index, answer));
+            }
         }
-        self.current.set(0);
+        let (index, answer) = kept.unwrap_or((0, Err(Error::Refused)));
+        self.current.set(index);
         answer
+    }
+
+    /// Whether the last answer came from a port that is asked only if nothing listens on the first: another program may have it.
+    pub fn is_second(&self) -> bool {
+        self.current.get() > 0
     }
 
     fn method(&self) -> &str {
@@ -96,14 +114,22 @@ impl<'a> Target<'a> {
         self.call.refused
     }
 
+    /// The same in any case.
+    pub fn refused_hint(&self) -> String {
+        let setting = || format!("{} sets port and path", self.settings.name("URL"));
+        Some(self.call.refused).filter(|hint| !hint.is_empty()).map_or_else(setting, str::to_owned)
+    }
+
     /// Whether this answer grants what was asked.
     pub fn grants(&self, response: &Response) -> bool {
         let status = response.status;
         match &self.said.granted {
             Some(ranges) => ranges.iter().any(|range| range.contains(&status)),
+            // Header fields that could not be understood may have been those.
             None => {
-                (200..=299).contains(&status)
-                    && self.call.void.is_none_or(|(name, value)| response.header(name) != Some(value))
+                let is_void =
+                    |(name, value): (&str, &str)| response.headers.is_empty() || response.header(name) == Some(value);
+                (200..=299).contains(&status) && !self.call.void.is_some_and(is_void)
             }
         }
     }
@@ -151,19 +177,21 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The first line of a body, as far as it is text for people, and without what was sent: a server may show a secret.
+    /// What is shown of a body: nothing if the request had what may be a secret, as a server may repeat it.
     fn quoted(&self, body: &str) -> String {
-        let mut line = body.trim_start().lines().next().unwrap_or_default().trim_end().to_owned();
-        for (_, value) in &self.said.headers {
-            line = line.replace(value, "...");
-        }
-        if line.is_empty() || line.starts_with('<') {
-            return String::new();
-        }
-        let printable = |letter: char| if letter.is_control() { '?' } else { letter };
-        let shown: String = line.chars().take(SHOWN).map(printable).collect();
-        format!(" \"{shown}\"{}", if line.chars().count() > SHOWN { "..." } else { "" })
+        if self.said.may_be_secret || self.url().path.contains('?') { String::new() } else { quoted(body) }
     }
+}
+
+/// The first line of a body in quotes, after a blank, if it is text for people.
+pub fn quoted(body: &str) -> String {
+    let line = body.trim_start().lines().next().unwrap_or_default().trim_end();
+    if line.is_empty() || line.starts_with('<') {
+        return String::new();
+    }
+    let printable = |letter: char| if letter.is_control() { '?' } else { letter };
+    let shown: String = line.chars().take(SHOWN).map(printable).collect();
+    format!(" \"{shown}\"{}", if line.chars().count() > SHOWN { "..." } else { "" })
 }
 
 /// Where it is.

@@ -1,6 +1,6 @@
 //! Waits until a sidecar is ready, before the job starts.
 
-use crate::{late::seconds, settings::Settings, table::Sidecar, target::Target};
+use crate::{late::at_most, settings::Settings, table::Sidecar, target::Target};
 use std::time::Duration;
 use wrapper_hook::{
     localhost::{Error, Response},
@@ -37,7 +37,7 @@ fn wait_for(target: &Target<'_>, presence: &Presence) -> Result<(), String> {
     let last_words = LAST_WORDS.0.min(began / LAST_WORDS.1);
     let mut told = String::new();
     if !matches!(presence, Presence::Absent(_)) {
-        log::info!("waiting for {title} on {target}, at most {}", seconds(began));
+        log::info!("waiting for {title} on {target}, at most {}", at_most(began));
     }
     loop {
         let timeout = plugin::time_left().min(ANSWER);
@@ -73,7 +73,7 @@ fn wait_for(target: &Target<'_>, presence: &Presence) -> Result<(), String> {
         if found != told {
             match presence {
                 Presence::Absent(why) if told.is_empty() => {
-                    log::warn!("something listens on {target}, though {why}: waiting, at most {}", seconds(began));
+                    log::warn!("something listens on {target}, though {why}: waiting, at most {}", at_most(began));
                 }
                 _ => {}
             }

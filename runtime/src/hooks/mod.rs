@@ -83,15 +83,18 @@ pub fn before_start(
         return Err(process::ExitStatus::asked_to_end(signal));
     }
     let mut round = Round { supervisor, phase: Phase::BeforeStart, job, prepared: None, ended_by: None };
+    // Of the patience, which the hooks have together.
+    let mut spent = Duration::ZERO;
     let mut seen = Vec::new();
     let gates = plugins.iter_mut().filter(|plugin| plugin.has_before_start());
     for (index, plugin) in gates.enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
         let time = if plugin.required { left } else { share(left, count - index) };
-        let patience = plugin.patience.filter(|_| !is_set);
+        let patience = plugin.patience.filter(|_| !is_set).map(|patience| patience.saturating_sub(spent).max(time));
         let result = round.run(plugin, patience.unwrap_or(time), None);
         results.push(result.clone());
         if patience.is_some() {
+            spent += result.took;
             deadline += result.took;
         }
         if let Some(signal) = round.ended_by {
@@ -131,6 +134,8 @@ pub fn after_exit(
     let Some(status) = job.status.clone() else { return };
     let (began, time) = (Instant::now(), timeout.unwrap_or(HOOK_TIMEOUT));
     let mut deadline = began + time;
+    // Of the patience, which the hooks have together.
+    let mut spent = Duration::ZERO;
     let plugins: Vec<_> = plugins.iter_mut().filter(|plugin| plugin.has_after_exit()).collect();
     let mut count = plugins.iter().filter(|plugin| plugin.on.includes(success)).count();
     let mut round = Round { supervisor, phase: Phase::AfterExit(status), job, prepared, ended_by: None };
@@ -144,8 +149,10 @@ pub fn after_exit(
             let usual = share(left, count);
             count -= 1;
             let patience = plugin.patience.filter(|_| timeout.is_none() && asked.is_none());
+            let patience = patience.map(|patience| patience.saturating_sub(spent).max(usual));
             let result = round.run(plugin, patience.unwrap_or(usual), patience.map(|_| usual));
             if patience.is_some() {
+                spent += result.took;
                 deadline += result.took;
             }
             result
@@ -291,7 +298,14 @@ impl Round<'_> {
         let under_way = under_way.map_or_else(|| self.start(plugin, deadline, option), Ok)?;
         let pid = self.supervisor.add(under_way);
         let mut memory = [0; 8];
-        self.supervisor.finish(pid, moment, deadline + LEEWAY)?.read_exact(&mut memory)?;
+        let ended = self.supervisor.finish(pid, moment, deadline + LEEWAY).map_err(|error| match error {
+            // Its guest was not told of the earlier deadline.
+            IsolationError::TimedOut if usual.is_some() && self.supervisor.asked_to_end.at().is_some() => {
+                IsolationError::Failed("stopped, as a signal asked the wrapper to end".to_owned())
+            }
+            error => error,
+        });
+        ended?.read_exact(&mut memory)?;
         Ok(u64::from_le_bytes(memory))
     }
 

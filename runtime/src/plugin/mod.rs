@@ -102,7 +102,9 @@ impl Plugin {
         let sidecar = sidecar::presence(&name, variable);
         let lateness = sidecar::lateness(&name, is_default, variable);
         let mut patience = None;
-        if timeout.is_none() && matches!(sidecar, Presence::Present(_)) {
+        // To a file the user must say it by its own name.
+        let is_said = matches!(source, Loaded::BuiltIn(_)) || variable(&sidecar::own_variable(&name)).is_some();
+        if timeout.is_none() && is_said && matches!(sidecar, Presence::Present(_)) {
             patience = Some(PATIENCE);
         }
         if let Loaded::BuiltIn(built_in) = source {

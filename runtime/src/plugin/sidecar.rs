@@ -8,7 +8,7 @@
 //!
 //! | value | meaning |
 //! |---|---|
-//! | empty, or `false` | there is none |
+//! | empty, `false`, `no`, `off` or `0` | there is none |
 //! | anything else, such as `true` or what the injector wrote | there is one |
 //! | unset | nobody knows |
 //!
@@ -24,6 +24,9 @@ const ALL: &str = "HOOK_SIDECAR";
 /// The endings of the plugins for which that counts. What one sidecar's plugins have in common is before the ending.
 const KINDS: [&str; 3] = ["-wait", "-quit", "-drain"];
 
+/// What a person may write for "there is none". No injector writes one of these.
+const NONE: [&str; 4] = ["false", "no", "off", "0"];
+
 /// What the environment says of the sidecar of the plugin with this name.
 pub fn presence(plugin: &str, variable: impl Fn(&str) -> Option<OsString>) -> Presence {
     let all = KINDS.iter().any(|kind| plugin.ends_with(kind)).then(|| ALL.to_owned());
@@ -31,7 +34,9 @@ pub fn presence(plugin: &str, variable: impl Fn(&str) -> Option<OsString>) -> Pr
     let Some((value, name)) = set else { return Presence::Unknown };
     match value.to_string_lossy().trim() {
         "" => Presence::Absent(format!("{name} is empty")),
-        text if text.eq_ignore_ascii_case("false") => Presence::Absent(format!("{name} is {text}")),
+        text if NONE.iter().any(|none| text.eq_ignore_ascii_case(none)) => {
+            Presence::Absent(format!("{name} is {text}"))
+        }
         _ => Presence::Present(format!("{name} says that there is one")),
     }
 }
@@ -71,7 +76,7 @@ fn of(plugin: &str) -> &str {
 }
 
 /// `HOOK_ISTIO_SIDECAR`.
-fn own_variable(plugin: &str) -> String {
+pub fn own_variable(plugin: &str) -> String {
     let letter = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' };
     format!("HOOK_{}_SIDECAR", of(plugin).chars().map(letter).collect::<String>())
 }
@@ -100,6 +105,7 @@ mod tests {
             (&[("HOOK_ISTIO_SIDECAR", ""), ("HOOK_SIDECAR", "true")], "absent: HOOK_ISTIO_SIDECAR is empty"),
             (&[("HOOK_ISTIO_SIDECAR", " \n")], "absent: HOOK_ISTIO_SIDECAR is empty"),
             (&[("HOOK_SIDECAR", "False")], "absent: HOOK_SIDECAR is False"),
+            (&[("HOOK_SIDECAR", "0")], "absent: HOOK_SIDECAR is 0"),
             (&[("HOOK_SIDECAR", "injected")], "present: HOOK_SIDECAR says that there is one"),
             (&[("HOOK_LINKERD_SIDECAR", "true")], "unknown"),
         ] {

@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-/// The flag, and when it was set last.
+/// The flag, and when it was set.
 #[derive(Debug)]
 pub struct Asked {
     flag: &'static AtomicBool,
@@ -32,13 +32,13 @@ impl Asked {
         Self { flag, at: None }
     }
 
-    /// Notes that it has been asked, now.
+    /// Notes that it has been asked, now. The first time counts.
     pub(super) fn note(&mut self) {
         self.flag.store(true, Ordering::Relaxed);
-        self.at = Some(Instant::now());
+        self.at.get_or_insert_with(Instant::now);
     }
 
-    /// When that was last.
+    /// When that was first.
     pub fn at(&self) -> Option<Instant> {
         self.at
     }

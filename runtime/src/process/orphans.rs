@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 impl Supervisor {
     /// The job has ended. Those that it leaves are ended too where that is asked for, and mentioned where nobody reaps them.
-    pub fn look_after_orphans(&self, job: &Job) {
+    pub fn look_after_orphans(&mut self, job: &Job) {
         match self.behaviour.wait_all {
             Some(patience) if self.reaps_orphans => self.wait_for_descendants(job, patience),
             // SAFETY: no pointers. Signal 0 asks whether the group has a member.
@@ -24,7 +24,7 @@ impl Supervisor {
     }
 
     /// Asks what descends from the job to end, waits for it, and kills what is left when the patience is over.
-    fn wait_for_descendants(&self, job: &Job, patience: Duration) {
+    fn wait_for_descendants(&mut self, job: &Job, patience: Duration) {
         reap_all(|_, _| {});
         if !has_children() {
             return;
@@ -54,7 +54,7 @@ impl Supervisor {
     }
 
     /// Whether all children, orphans that become children among them, end by then.
-    fn wait_for_children(&self, deadline: Instant) -> bool {
+    fn wait_for_children(&mut self, deadline: Instant) -> bool {
         loop {
             reap_all(|_, _| {});
             if !has_children() {
@@ -63,6 +63,7 @@ impl Supervisor {
             match self.signals.wait(Some(deadline)) {
                 None => return false,
                 Some(Arrived { signal, .. }) if signal.asks_to_end() => {
+                    self.asked_to_end.note();
                     tracing::info!("{signal} ignored: the job has ended, what it left has been told to");
                 }
                 Some(_) => {}

@@ -49,6 +49,11 @@ impl Signal {
         matches!(self.0, libc::SIGTERM | libc::SIGINT | libc::SIGHUP | libc::SIGQUIT)
     }
 
+    /// Whether a kubelet, a shell or an image's `STOPSIGNAL` ends a program with it. SIGHUP mostly asks to read files again.
+    pub fn ends_a_pod(self) -> bool {
+        matches!(self.0, libc::SIGTERM | libc::SIGINT | libc::SIGQUIT)
+    }
+
     /// Whether the grace period begins with it.
     pub fn begins_grace(self) -> bool {
         matches!(self.0, libc::SIGTERM | libc::SIGINT)

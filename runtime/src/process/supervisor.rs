@@ -48,8 +48,10 @@ pub struct Supervisor {
     early: Vec<Arrived>,
     /// Work that is under way, or has ended and was not asked for.
     work: Vec<Isolated>,
-    /// Whether a signal has asked the wrapper to end, or SIGTERM or SIGINT the job.
+    /// Whether a signal has asked the wrapper or the job to end.
     pub asked_to_end: Asked,
+    /// The signals that were passed on, a bit each.
+    passed_on: u64,
 }
 
 /// Where in the run work is done apart from the job, and what signals then mean.
@@ -86,6 +88,7 @@ impl Supervisor {
             early: Vec::new(),
             work: Vec::new(),
             asked_to_end: Asked::new(),
+            passed_on: 0,
         }
     }
 
@@ -153,6 +156,9 @@ impl Supervisor {
         mut deadline: Instant,
     ) -> Result<File, IsolationError> {
         let began = Instant::now();
+        if let (Moment::Patient(_, usual), Some(at)) = (moment, self.asked_to_end.at()) {
+            deadline = deadline.min(at + usual);
+        }
         let mut note_at = match moment {
             Moment::BeforeStart(hook) | Moment::Patient(hook, _) => Some((began + NOTE, hook)),
             Moment::Loading | Moment::AfterExit => None,
@@ -240,6 +246,11 @@ impl Supervisor {
             match change {
                 Some(Change::Ended(status)) => {
                     self.take_terminal_back(Some(job));
+                    // Whatever the signal was: an image may name any as the one that stops its program.
+                    if matches!(status, ExitStatus::Signaled { signal, .. } if self.passed_on >> (signal - 1) & 1 == 1)
+                    {
+                        self.asked_to_end.note();
+                    }
                     return status;
                 }
                 Some(Change::Stopped(signal)) => self.job_stopped(signal, job),
@@ -276,9 +287,10 @@ impl Supervisor {
     /// Gives the job what was sent to the wrapper.
     fn pass_on(&mut self, arrived: Arrived, job: &Job, kill_at: &mut Option<Instant>) {
         let signal = arrived.signal;
-        if signal.begins_grace() {
+        if signal.ends_a_pod() {
             self.asked_to_end.note();
         }
+        self.passed_on |= 1 << (signal.number() - 1);
         if signal == Signal::CONT {
             self.go_on(job);
             return;

@@ -173,7 +173,7 @@ impl Client {
             match (error.take_message(), opening.status()) {
                 (Some(_), _) if unsent == UNSENT.0 => return Err(SendError::Closed),
                 (Some(message), _) => request = message,
-                (None, Some(status)) if reading == Reading::Status && error.error().is_parse() => {
+                (None, Some(status)) if reading == Reading::Status => {
                     let mut response = Response::new(Empty::new().map_err(|never| match never {}).boxed_unsync());
                     *response.status_mut() = StatusCode::from_u16(status).map_err(|_| SendError::Closed)?;
                     return Ok(response);

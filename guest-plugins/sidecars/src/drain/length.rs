@@ -31,18 +31,18 @@ pub fn length(answer: &str, what: &str) -> Length {
 }
 
 fn of_samples(answer: &str, what: &str) -> Length {
-    let (name, wanted) = split_name(what);
-    let wanted: Vec<_> = labels(wanted).collect();
-    let samples = answer.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
-        let (found, rest) = split_name(line.trim());
-        // The braces end at the last one: a label's value may have one in it.
-        let (own, value) = rest.rsplit_once('}').unwrap_or(("", rest));
-        let has = |label: &&str| labels(own).any(|own| own == *label);
-        (found == name && wanted.iter().all(has))
-            .then(|| value.split_whitespace().next().and_then(|value| value.parse().ok()))
+    let (name, wanted) = split_name(what.trim());
+    let wanted = labels(wanted).0;
+    let samples = answer.lines().map(str::trim).filter(|line| !line.starts_with('#')).filter_map(|line| {
+        let (found, rest) = split_name(line);
+        let (own, value) = labels(rest);
+        let is_meant = found == name && wanted.iter().all(|label| own.contains(label));
+        // What follows is a time, or an exemplar.
+        is_meant.then(|| value.split_whitespace().next().and_then(|value| value.parse().ok()))
     });
     let values: Vec<Option<f64>> = samples.collect();
-    match values.iter().copied().sum::<Option<f64>>() {
+    let counted = |value: &Option<f64>| value.filter(|value| value.is_finite()).map(|value| value.max(0.0));
+    match values.iter().map(counted).sum::<Option<f64>>() {
         _ if values.is_empty() => Length::Absent,
         None => Length::Invalid,
         Some(sum) => of_number(sum),
@@ -54,10 +54,28 @@ fn split_name(text: &str) -> (&str, &str) {
     text.find(|letter: char| letter == '{' || letter.is_whitespace()).map_or((text, ""), |end| text.split_at(end))
 }
 
-/// `a="b"` of `{a="b",c="d"`.
-fn labels(text: &str) -> impl Iterator<Item = &str> {
-    let inside = text.trim_start_matches('{').trim_end_matches('}');
-    inside.split(',').map(str::trim).filter(|label| !label.is_empty())
+/// `a="b"` of `{a="b",c="d"} 1`, and what is after the brace. A value in quotes may have any character in it.
+fn labels(text: &str) -> (Vec<&str>, &str) {
+    let Some(inside) = text.strip_prefix('{') else { return (Vec::new(), text) };
+    let (mut found, mut start) = (Vec::new(), 0);
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for (at, letter) in inside.char_indices() {
+        match letter {
+            _ if is_escaped => is_escaped = false,
+            '\\' if is_quoted => is_escaped = true,
+            '"' => is_quoted = !is_quoted,
+            ',' | '}' if !is_quoted => {
+                found.push(inside[start..at].trim());
+                start = at + 1;
+                if letter == '}' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    found.retain(|label| !label.is_empty());
+    (found, &inside[start..])
 }
 
 fn of_number(number: f64) -> Length {
@@ -72,7 +90,8 @@ mod tests {
     fn the_samples_of_a_metric_are_added_up() {
         let text = "# HELP queue_size The size\n# TYPE queue_size gauge\n\
                     queue_size{exporter=\"a/b\",data_type=\"logs\"} 3\nqueue_size{exporter=\"c\"} 0.5 1700000000\n\
-                    queue_size_other 7\nplain 0\nodd NaN\nbraces{path=\"/{id}\"} 2\n";
+                    queue_size_other 7\nplain 0\nodd NaN\nbraces{path=\"/{id},}\"} 2\n\
+                    exemplar{a=\"b\"} 3 # {t=\"1\"} 0\ntwo{a=\"1\"} 5\ntwo{a=\"2\"} -5\nescaped{a=\"\\\"}\"} 6\n";
         for (what, expected) in [
             ("queue_size", Of(4)),
             ("queue_size{exporter=\"c\"}", Of(1)),
@@ -80,6 +99,10 @@ mod tests {
             ("queue_size{exporter=\"none\"}", Absent),
             ("plain", Of(0)),
             ("braces", Of(2)),
+            ("braces{path=\"/{id},}\"}", Of(2)),
+            ("exemplar", Of(3)),
+            ("two", Of(5)),
+            ("escaped", Of(6)),
             ("odd", Invalid),
             ("queue", Absent),
         ] {
