@@ -64,7 +64,7 @@ fn as_process_1_with_nothing_at_all_the_wrapper_keeps_the_jobs_code_and_runs_its
     let mut expected: Vec<_> = expected.lines().collect();
     expected.sort_unstable();
     assert_eq!(lines, expected);
-    outcome.says("istio-quit: nothing listens on localhost:15020: no sidecar to quit");
+    outcome.says(": nothing listens on localhost:15020: no sidecar to quit");
 
     let quick = ["--env", "HOOK_QUIT_RETRY=0s"];
     podman.confined(&quick, MY_JOB, &["exit", "3"]).outcome().exits(3).says("istio-quit: done");
