@@ -18,6 +18,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The profile that plugins are built with.
     println!("cargo::rerun-if-changed=../Cargo.toml");
 
+    // Where the kernel begins: see process/before_main.rs.
+    if matches!(env::var("CARGO_CFG_TARGET_ARCH")?.as_str(), "x86_64" | "aarch64") {
+        println!("cargo::rustc-link-arg-bins=-ewrapper_entry");
+    }
+
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
     let target_dir = target_dir(&out_dir, &env::var("TARGET")?);
     let built_ins = build_built_ins(Profile::Plugin, &target_dir).unwrap_or_else(|error| {

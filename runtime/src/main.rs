@@ -7,7 +7,7 @@
 #![no_main]
 
 use std::{
-    ffi::c_int,
+    ffi::{OsString, c_char, c_int},
     io::{Write as _, stdout},
     path::Path,
     time::{Duration, Instant},
@@ -16,27 +16,32 @@ use wrapper::{
     cli::{self, Command, Invocation, OnHookFailure, Options},
     hooks, install,
     plugin::{self, Plugin},
-    process::{Behaviour, ExitStatus, Prepared, Signals, Supervisor, code},
+    process::{self, Behaviour, ExitStatus, Prepared, Signals, Supervisor, code},
     report::{self, Account, LogFormat, LogLevel, Outcome, millis},
     sandbox::{JobFacts, Started},
 };
+
+#[global_allocator]
+static HEAP: wrapper_heap::Heap = wrapper_heap::Heap::new();
 
 /// What the C runtime calls. Rust's start-up code would come before a plain `main`: it prepares for overflows of a stack and
 /// closed descriptors, which is a fifth of the time that this process takes by itself, and done in `before_main` as an init
 /// needs it.
 #[unsafe(no_mangle)]
-extern "C" fn main() -> c_int {
-    let code = run();
+extern "C" fn main(count: c_int, words: *const *const c_char) -> c_int {
+    // SAFETY: they are what the C runtime calls `main` with.
+    let words = unsafe { process::words(count, words) };
+    let code = run(words);
     // Nothing can be done about a closed stdout.
     drop(stdout().flush());
     code.into()
 }
 
 /// One run, and the exit code.
-fn run() -> u8 {
+fn run(words: Vec<OsString>) -> u8 {
     // They are blocked since before this, so that none is lost.
     let signals = Signals::take();
-    let (command, options) = match Invocation::read() {
+    let (command, options) = match Invocation::read(&words) {
         Ok(Invocation::Run(command, options)) => (command, options),
         Ok(Invocation::Check(options)) => {
             begin(&options);

@@ -7,7 +7,7 @@ use crate::{
     report::{LogFormat, LogLevel},
 };
 use clap::Parser;
-use std::{env, ffi::OsString, path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// Runs COMMAND as a container's entrypoint, and sandboxed WebAssembly hooks around it.
 ///
@@ -102,16 +102,12 @@ pub(super) struct Arguments {
 impl Arguments {
     /// The program's arguments, where there are no options among them, as in most containers: clap would take longer to set
     /// itself up for this than starting the job does.
-    pub fn of_a_command_alone() -> Option<Self> {
-        Self::command_alone(env::args_os().skip(1))
-    }
-
-    pub(super) fn command_alone(arguments: impl Iterator<Item = OsString>) -> Option<Self> {
-        let mut arguments = arguments.peekable();
-        let first = arguments.next_if(|first| first == "--");
-        let command: Vec<_> = arguments.collect();
-        let is_option = first.is_none() && command.first()?.as_encoded_bytes().starts_with(b"-");
-        (!command.is_empty() && !is_option).then(|| Self { command, ..Self::default() })
+    pub fn of_a_command_alone(words: &[OsString]) -> Option<Self> {
+        let words = words.get(1..)?;
+        let first = words.first()?;
+        let command = if first == "--" { &words[1..] } else { words };
+        let is_option = first != "--" && first.as_encoded_bytes().starts_with(b"-");
+        (!command.is_empty() && !is_option).then(|| Self { command: command.to_vec(), ..Self::default() })
     }
 }
 

@@ -1,6 +1,9 @@
 //! The variables: which there are, what an option has to do with one, and which look like one that is mistyped.
 
-use std::{env, fmt::Display};
+use std::{env, ffi::OsString, fmt::Display, sync::OnceLock};
+
+/// What the names of all begin with.
+const PREFIX: &str = "WRAPPER_";
 
 /// The variables that the wrapper reads.
 pub(super) const VARIABLES: [&str; 14] = [
@@ -19,6 +22,18 @@ pub(super) const VARIABLES: [&str; 14] = [
     "WRAPPER_LOG_FORMAT",
     "WRAPPER_LOG",
 ];
+
+/// What the environment has for the wrapper. Looked for once: a C library would go through all of it for each name.
+fn own() -> &'static [(String, OsString)] {
+    static OWN: OnceLock<Vec<(String, OsString)>> = OnceLock::new();
+    let is_own = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
+    OWN.get_or_init(|| env::vars_os().filter_map(is_own).filter(|(name, _)| name.starts_with(PREFIX)).collect())
+}
+
+/// The value of one of the wrapper's own variables.
+pub(super) fn variable(name: &str) -> Option<OsString> {
+    own().iter().find(|(own, _)| own == name).map(|(_, value)| value.clone())
+}
 
 /// The option's value, or else the variable's.
 pub(super) fn setting<T, E: Display>(
@@ -50,15 +65,15 @@ pub(super) fn switch(
 /// Warns of variables that are one typo away from one that the wrapper reads. Others are left alone: for a Service named
 /// `wrapper` Kubernetes sets `WRAPPER_SERVICE_HOST` and the like.
 pub fn warn_of_typos() {
-    for (name, _) in env::vars_os() {
-        if let Some(meant) = name.to_str().and_then(meant) {
-            tracing::warn!("{} is not a variable of the wrapper; is {meant} meant?", name.to_string_lossy());
+    for (name, _) in own() {
+        if let Some(meant) = meant(name) {
+            tracing::warn!("{name} is not a variable of the wrapper; is {meant} meant?");
         }
     }
 }
 
 fn meant(name: &str) -> Option<&'static str> {
-    if !name.starts_with("WRAPPER_") || VARIABLES.contains(&name) {
+    if !name.starts_with(PREFIX) || VARIABLES.contains(&name) {
         return None;
     }
     match name {

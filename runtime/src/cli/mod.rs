@@ -15,7 +15,6 @@ use arguments::Arguments;
 use clap::Parser as _;
 use environment::{setting, switch};
 use std::{
-    env,
     ffi::OsString,
     path::{Path, PathBuf},
     str::FromStr,
@@ -101,8 +100,10 @@ pub struct Options {
 impl Invocation {
     /// Reads the arguments and the environment. Where there is nothing to do, says why on stderr (or the help that was
     /// asked for on stdout) and returns the exit code.
-    pub fn read() -> Result<Self, u8> {
-        let arguments = match Arguments::of_a_command_alone().map_or_else(Arguments::try_parse, Ok) {
+    pub fn read(words: &[OsString]) -> Result<Self, u8> {
+        let arguments =
+            Arguments::of_a_command_alone(words).map_or_else(|| Arguments::try_parse_from(words), Ok);
+        let arguments = match arguments {
             Ok(arguments) => arguments,
             Err(answer) if !answer.use_stderr() => {
                 // Nothing can be done about a closed stdout.
@@ -110,17 +111,17 @@ impl Invocation {
                 return Err(0);
             }
             Err(error) => {
-                refuse(likely_format(None), &usage_error(&error.render().to_string()));
+                refuse(likely_format(None, words), &usage_error(&error.render().to_string()));
                 return Err(code::REFUSED);
             }
         };
         if let Some(path) = arguments.install {
             return Ok(Self::Install { path, force: arguments.force });
         }
-        let format = likely_format(arguments.log_format);
+        let format = likely_format(arguments.log_format, words);
         let mut command = arguments.command.clone().into_iter();
         let program = if arguments.check { None } else { command.next() };
-        let options = Options::with_environment(arguments, |name| env::var_os(name)).map_err(|error| {
+        let options = Options::with_environment(arguments, environment::variable).map_err(|error| {
             refuse(format, &error);
             code::REFUSED
         })?;
@@ -133,14 +134,14 @@ impl Invocation {
 }
 
 /// The form of the log, as far as it can be told where the options are not understood.
-fn likely_format(option: Option<LogFormat>) -> LogFormat {
-    let arguments = env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+fn likely_format(option: Option<LogFormat>, words: &[OsString]) -> LogFormat {
+    let arguments = words.iter().map(|argument| argument.to_string_lossy().into_owned());
     let arguments: Vec<_> = arguments.take_while(|argument| argument != "--").collect();
     let given = || match arguments.iter().position(|argument| argument.starts_with("--log-format"))? {
         at if arguments[at].contains('=') => arguments[at].split_once('=')?.1.parse().ok(),
         at => arguments.get(at + 1)?.parse().ok(),
     };
-    let variable = || env::var("WRAPPER_LOG_FORMAT").ok()?.parse().ok();
+    let variable = || environment::variable("WRAPPER_LOG_FORMAT")?.to_str()?.parse().ok();
     option.or_else(given).or_else(variable).unwrap_or_default()
 }
 
@@ -267,12 +268,14 @@ mod tests {
             &["--", "--", "-l"],
             &[""],
         ] {
-            let alone = Arguments::command_alone(words.iter().map(OsString::from)).unwrap();
-            let parsed = Arguments::try_parse_from([&["wrapper"], words].concat()).unwrap();
+            let words = [&["wrapper"], words].concat();
+            let alone = Arguments::of_a_command_alone(&words.iter().map(OsString::from).collect::<Vec<_>>()).unwrap();
+            let parsed = Arguments::try_parse_from(words).unwrap();
             assert_eq!(format!("{alone:?}"), format!("{parsed:?}"));
         }
         for words in [&[][..], &["--"], &["-l"], &["--plugin", "none", "ls"], &["-"]] {
-            assert!(Arguments::command_alone(words.iter().map(OsString::from)).is_none(), "{words:?}");
+            let words: Vec<_> = ["wrapper"].iter().chain(words).map(OsString::from).collect();
+            assert!(Arguments::of_a_command_alone(&words).is_none(), "{words:?}");
         }
     }
 

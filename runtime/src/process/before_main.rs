@@ -1,21 +1,74 @@
 //! What must happen before `main`, and before Rust's start-up code where that runs.
 //!
 //! * Signals are blocked, so that none is lost from here on. Before this, the kernel drops those that are sent to process 1
-//!   of a container, and ends any other process, as it does with every program that has just been executed.
+//!   of a container, and ends any other process, as it does with every program that has just been executed. The kernel is told
+//!   to begin with `wrapper_entry`, which does this with its first instructions and then goes on to the C library's own start.
 //! * What the caller had SIGPIPE and SIGCHLD do is noted, for [`super::spawn`] to restore: the wrapper changes it.
 //! * Where descriptor 0, 1 or 2 is closed, its place would be taken by the next socket, and a line of log written to that. So
 //!   it is filled, with something that the job does not inherit: a socket whose other end is closed.
 
-use std::{
-    mem,
-    sync::{
-        OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+use super::mask::Mask;
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-/// The signal mask that the caller gave this process.
-static MASK: OnceLock<libc::sigset_t> = OnceLock::new();
+/// The signal mask that the caller gave this process, if the entry has blocked all signals.
+static CALLERS: AtomicU64 = AtomicU64::new(0);
+static IS_BLOCKED: AtomicBool = AtomicBool::new(false);
+
+/// The same, where the program does not begin with the entry: on other CPUs, and in programs that use this library.
+static MASK: OnceLock<Mask> = OnceLock::new();
+
+// rt_sigprocmask(SIG_SETMASK, every signal, the caller's, 8), and what a static program's start finds in the registers. The
+// build script names the entry to the linker.
+#[cfg(target_arch = "x86_64")]
+std::arch::global_asm!(
+    ".globl wrapper_entry",
+    "wrapper_entry:",
+    "mov eax, {call}",
+    "mov edi, {how}",
+    "lea rsi, [rip + {all}]",
+    "lea rdx, [rip + {callers}]",
+    "mov r10d, 8",
+    "syscall",
+    "test eax, eax",
+    "sete byte ptr [rip + {is_blocked}]",
+    "xor edx, edx",
+    "jmp _start",
+    call = const libc::SYS_rt_sigprocmask,
+    how = const libc::SIG_SETMASK,
+    all = sym EVERY_SIGNAL,
+    callers = sym CALLERS,
+    is_blocked = sym IS_BLOCKED,
+);
+#[cfg(target_arch = "aarch64")]
+std::arch::global_asm!(
+    ".globl wrapper_entry",
+    "wrapper_entry:",
+    "mov x8, #{call}",
+    "mov x0, #{how}",
+    "adrp x1, {all}",
+    "add x1, x1, :lo12:{all}",
+    "adrp x2, {callers}",
+    "add x2, x2, :lo12:{callers}",
+    "mov x3, #8",
+    "svc #0",
+    "cmp x0, #0",
+    "cset w1, eq",
+    "adrp x2, {is_blocked}",
+    "strb w1, [x2, :lo12:{is_blocked}]",
+    "mov x0, #0",
+    "b _start",
+    call = const libc::SYS_rt_sigprocmask,
+    how = const libc::SIG_SETMASK,
+    all = sym EVERY_SIGNAL,
+    callers = sym CALLERS,
+    is_blocked = sym IS_BLOCKED,
+);
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+static EVERY_SIGNAL: Mask = Mask::ALL;
+
 
 /// Whether the caller ignored SIGPIPE and SIGCHLD: the two whose disposition changes in this process.
 static PIPE_IGNORED: AtomicBool = AtomicBool::new(false);
@@ -45,16 +98,11 @@ extern "C" fn before_main() {
 }
 
 /// The caller's signal mask. The first call blocks all signals, for this thread and those it will start.
-pub(super) fn callers_mask() -> libc::sigset_t {
-    *MASK.get_or_init(|| {
-        // SAFETY: sigset_t is plain data, and each call gets valid pointers to it. The call cannot fail with these.
-        unsafe {
-            let (mut all, mut callers) = (mem::zeroed(), mem::zeroed());
-            libc::sigfillset(&mut all);
-            libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut callers);
-            callers
-        }
-    })
+pub(super) fn callers_mask() -> Mask {
+    if IS_BLOCKED.load(Ordering::Relaxed) {
+        return Mask::from_bits(CALLERS.load(Ordering::Relaxed));
+    }
+    *MASK.get_or_init(|| Mask::ALL.set().unwrap_or(Mask::NONE))
 }
 
 fn is_ignored(signal: libc::c_int) -> bool {

@@ -19,7 +19,6 @@ pub fn give_back() {
     // SAFETY: below the red zone of this call nothing on the stack is in use, and no thread but this one has a stack there; what
     // is not mapped is passed over. Constants and code are unchanged since they were read from the file.
     unsafe {
-        libc::malloc_trim(0);
         libc::madvise((below - STACK) as *mut libc::c_void, STACK, libc::MADV_DONTNEED);
         libc::madvise(first as *mut libc::c_void, code, libc::MADV_DONTNEED);
     }

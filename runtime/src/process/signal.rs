@@ -13,6 +13,9 @@ const NAMES: [&str; 31] = [
     "PWR", "SYS",
 ];
 
+/// SIGRTMIN as glibc has it, and so `kill -l`. musl, which this program may be linked with, begins at 35.
+const FIRST_REAL_TIME: i32 = 34;
+
 impl Signal {
     /// The last real-time signal.
     pub const MAX: i32 = 64;
@@ -62,11 +65,10 @@ impl Signal {
 
 impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let first_real_time = libc::SIGRTMIN();
         match NAMES.get(self.0 as usize - 1) {
             Some(name) => write!(f, "SIG{name}"),
-            None if self.0 == first_real_time => f.write_str("SIGRTMIN"),
-            None if self.0 > first_real_time => write!(f, "SIGRTMIN+{}", self.0 - first_real_time),
+            None if self.0 == FIRST_REAL_TIME => f.write_str("SIGRTMIN"),
+            None if self.0 > FIRST_REAL_TIME => write!(f, "SIGRTMIN+{}", self.0 - FIRST_REAL_TIME),
             None => write!(f, "signal {}", self.0),
         }
     }
@@ -79,15 +81,15 @@ impl FromStr for Signal {
         let upper = text.to_ascii_uppercase();
         let name = upper.strip_prefix("SIG").unwrap_or(&upper);
         let number = match name.strip_prefix("RTMIN+") {
-            Some(offset) => offset.parse().ok().and_then(|offset: u8| libc::SIGRTMIN().checked_add(offset.into())),
-            None if name == "RTMIN" => Some(libc::SIGRTMIN()),
+            Some(offset) => offset.parse().ok().and_then(|offset: u8| FIRST_REAL_TIME.checked_add(offset.into())),
+            None if name == "RTMIN" => Some(FIRST_REAL_TIME),
             None => match NAMES.iter().position(|known| *known == name) {
                 Some(position) => i32::try_from(position + 1).ok(),
                 None => text.parse().ok(),
             },
         };
         // Those between have no name, as they are the C library's own (nptl(7)).
-        let named = number.and_then(Self::new).filter(|signal| signal.0 < 32 || signal.0 >= libc::SIGRTMIN());
+        let named = number.and_then(Self::new).filter(|signal| signal.0 < 32 || signal.0 >= FIRST_REAL_TIME);
         named.ok_or_else(|| format!("'{text}' is not a signal; write SIGTERM, TERM or 15"))
     }
 }

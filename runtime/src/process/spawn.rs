@@ -3,9 +3,13 @@
 use super::{ExitStatus, Signal, Signals, code, signals::CallersSignals, terminal::Terminal};
 use crate::report::{os_words, printable};
 use std::{
-    ffi::{CStr, CString, OsString},
+    env,
+    ffi::{CStr, CString, NulError, OsStr, OsString},
     io,
-    os::unix::ffi::OsStrExt as _,
+    os::{
+        fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
     process, ptr,
     time::{Instant, SystemTime},
 };
@@ -30,7 +34,13 @@ impl Job {
 
 /// What the child needs between its start and its execution, all of it prepared: it allocates nothing.
 struct Child<'a> {
-    words: &'a [*const libc::c_char],
+    /// The files that may be the program, in the order of `PATH`.
+    candidates: &'a [CString],
+    /// `/bin/sh`, room for a file that is a script without `#!`, and the arguments; then a null. Without the first word it is the
+    /// program's own command line.
+    words: &'a mut [*const libc::c_char],
+    name: *const libc::c_char,
+    folder: Option<Folder>,
     callers: CallersSignals,
     terminal: Option<Terminal>,
     parent_death: Option<Signal>,
@@ -39,14 +49,19 @@ struct Child<'a> {
     failure: Option<io::Error>,
 }
 
-/// Stack of the child until it is executed, in bytes, beside the words of a script's command line: execvp puts the names
-/// that it tries there, which are no longer than a path can be.
-const STACK: usize = 64 << 10;
+/// Stack of the child until it is executed, in bytes.
+const STACK: usize = 16 << 10;
+
+/// What runs a script without `#!`, as execvp(3) has it.
+const SHELL: &CStr = c"/bin/sh";
+
+/// Where a program is looked for if there is no `PATH`, as glibc has it.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// Starts a program with its arguments, found in `PATH` as `execvp` does, and returns when it is executed, or the status
 /// that a shell would report where it cannot be.
 ///
-/// It has the caller's streams, environment, working directory, signal mask and dispositions, a process group of its own,
+/// It has the caller's streams, environment, working directory (which the wrapper leaves before, for `/`), signal mask and dispositions, a process group of its own,
 /// and the terminal where there is one. `parent_death` is sent to it when the wrapper dies.
 pub(super) fn spawn(
     program: &OsString,
@@ -60,16 +75,22 @@ pub(super) fn spawn(
         std::iter::once(program).chain(arguments).map(|word| CString::new(word.as_bytes())).collect();
     // They come from a command line, where a zero byte would have been their end.
     let words = words.map_err(|error| not_started(&name, &error.into()))?;
-    let pointers: Vec<_> = words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect();
+    let candidates = candidates(program, env::var_os("PATH"));
+    let candidates = candidates.map_err(|error| not_started(&name, &error.into()))?;
+    let arguments = words.iter().skip(1).map(|word| word.as_ptr());
+    let mut pointers: Vec<_> = [SHELL.as_ptr(), ptr::null()].into_iter().chain(arguments).chain([ptr::null()]).collect();
     let mut child = Child {
-        words: &pointers,
+        candidates: &candidates,
+        words: &mut pointers,
+        name: words[0].as_ptr(),
+        folder: Folder::leave(),
         callers: signals.callers(),
         terminal: terminal.filter(|terminal| terminal.is_ours()),
         parent_death,
         wrapper: process::id(),
         failure: None,
     };
-    let mut stack = Vec::<u128>::with_capacity((STACK + size_of_val(&pointers[..])) / size_of::<u128>());
+    let mut stack = Vec::<u128>::with_capacity(STACK / size_of::<u128>());
     let (started, started_at) = (Instant::now(), SystemTime::now());
     // SAFETY: with these flags this thread, which is the only one, stands still until the child is executed or has ended, so
     // that the child has this memory for itself. It runs on a stack of its own that lives as long, makes async-signal-safe
@@ -107,14 +128,86 @@ extern "C" fn execute(child: *mut libc::c_void) -> libc::c_int {
                 libc::kill(libc::getpid(), signal.number());
             }
         }
-        child.failure = child.callers.restore().err();
-        if child.failure.is_none() {
-            libc::execvp(child.words[0], child.words.as_ptr());
-            child.failure = Some(io::Error::last_os_error());
+        if let Some(folder) = &child.folder {
+            folder.enter();
         }
+        child.failure = Some(match child.callers.restore() {
+            Ok(()) => child.execute(),
+            Err(error) => error,
+        });
         // The parent reads the failure. An emulator such as qemu-user makes a copy of the memory for the child, of which the
         // parent sees nothing: there the code alone tells.
         libc::_exit(child.failure.as_ref().map_or(code::NOT_EXECUTABLE, code_of).into())
+    }
+}
+
+impl Child<'_> {
+    /// Executes the first of the files that can be. Returns why none can: as a shell, the one that may not be executed is told of
+    /// rather than those that are not there.
+    unsafe fn execute(&mut self) -> io::Error {
+        let mut failure = io::Error::from_raw_os_error(libc::ENOENT);
+        for candidate in self.candidates {
+            self.words[1] = self.name;
+            // SAFETY: the words are C strings and end with a null. The environment is this process's own.
+            unsafe { libc::execv(candidate.as_ptr(), self.words[1..].as_ptr()) };
+            let mut error = io::Error::last_os_error();
+            if error.raw_os_error() == Some(libc::ENOEXEC) {
+                self.words[1] = candidate.as_ptr();
+                // SAFETY: as before.
+                unsafe { libc::execv(SHELL.as_ptr(), self.words.as_ptr()) };
+                error = io::Error::last_os_error();
+            }
+            match error.raw_os_error() {
+                Some(libc::EACCES) => failure = error,
+                Some(libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT) => {}
+                _ => return error,
+            }
+        }
+        failure
+    }
+}
+
+/// The files that a name may mean (execvp(3)): itself if it has a slash, or else one in each folder of `PATH`.
+fn candidates(program: &OsStr, path: Option<OsString>) -> Result<Vec<CString>, NulError> {
+    let name = program.as_bytes();
+    if name.contains(&b'/') {
+        return Ok(vec![CString::new(name)?]);
+    }
+    if name.is_empty() {
+        return Ok(Vec::new());
+    }
+    let path = path.unwrap_or_else(|| DEFAULT_PATH.into());
+    let in_folder = |folder: &[u8]| match folder {
+        // The working directory.
+        [] => CString::new(name),
+        folder => CString::new([folder, b"/", name].concat()),
+    };
+    path.as_bytes().split(|byte| *byte == b':').map(in_folder).collect()
+}
+
+/// The working directory, which the job is to have and the wrapper is to leave, so as not to keep a file system from being
+/// unmounted. It does so before the job can see it there.
+struct Folder(OwnedFd);
+
+impl Folder {
+    /// Moves to `/`. None if the wrapper stays where it is: if it could not have come back, neither could the job.
+    fn leave() -> Option<Self> {
+        // SAFETY: the path is a C string; the descriptor is new and nobody else's.
+        let folder = unsafe {
+            match libc::open(c".".as_ptr(), libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) {
+                -1 => return None,
+                descriptor => Self(OwnedFd::from_raw_fd(descriptor)),
+            }
+        };
+        // SAFETY: no pointers but to a C string.
+        let is_left = folder.enter() && unsafe { libc::chdir(c"/".as_ptr()) } == 0;
+        is_left.then_some(folder)
+    }
+
+    /// Makes it the working directory. Async-signal-safe.
+    fn enter(&self) -> bool {
+        // SAFETY: no pointers.
+        unsafe { libc::fchdir(self.0.as_raw_fd()) == 0 }
     }
 }
 
@@ -130,6 +223,21 @@ fn code_of(error: &io::Error) -> u8 {
         _ if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => code::REFUSED,
         _ => code::NOT_EXECUTABLE,
     }
+}
+
+/// The command line, as the C runtime gives it to `main`: with musl Rust's own start-up code, which does not run, would have
+/// to be told of it.
+///
+/// # Safety
+///
+/// The pointer is to so many C strings.
+pub unsafe fn words(count: libc::c_int, words: *const *const libc::c_char) -> Vec<OsString> {
+    let word = |at| {
+        // SAFETY: the caller's.
+        let word = unsafe { CStr::from_ptr(*words.add(at)) };
+        OsStr::from_bytes(word.to_bytes()).to_owned()
+    };
+    (0..usize::try_from(count).unwrap_or(0)).map(word).collect()
 }
 
 /// The path by which the kernel was told to execute this program (getauxval(3), AT_EXECFN).

@@ -216,14 +216,10 @@ impl Supervisor {
         }
     }
 
-    /// Starts the job, and moves to `/` so as not to keep a file system from being unmounted.
+    /// Starts the job, and moves to `/`.
     pub fn start(&mut self, program: &OsString, arguments: &[OsString]) -> Result<Job, ExitStatus> {
-        let job = spawn(program, arguments, &self.signals, self.terminal, self.behaviour.parent_death)
-            .inspect_err(|_| self.take_terminal_back(None))?;
-        if let Err(error) = std::env::set_current_dir("/") {
-            tracing::debug!("the wrapper stays in its working directory: {error}");
-        }
-        Ok(job)
+        spawn(program, arguments, &self.signals, self.terminal, self.behaviour.parent_death)
+            .inspect_err(|_| self.take_terminal_back(None))
     }
 
     /// Waits until the job has ended, passing signals on to it and reaping orphans meanwhile.

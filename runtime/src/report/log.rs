@@ -9,14 +9,19 @@
 
 use super::printable;
 use crate::process::Stderr;
-use std::{fmt, str::FromStr, sync::Mutex};
-use tracing::{Event, Level, Metadata, Subscriber, field::Field, field::Visit};
-use tracing_subscriber::{
-    Layer as _,
-    filter::filter_fn,
-    fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
-    layer::SubscriberExt as _,
-    registry::LookupSpan,
+use std::{
+    fmt,
+    io::Write as _,
+    str::FromStr,
+    sync::{Mutex, PoisonError},
+    time::SystemTime,
+};
+use tracing::{
+    Event, Level, Metadata, Subscriber,
+    field::{Field, Visit},
+    level_filters::LevelFilter,
+    span,
+    subscriber::Interest,
 };
 
 /// How a line looks.
@@ -73,57 +78,92 @@ impl FromStr for LogLevel {
 
 /// Sends the log to stderr from now on.
 pub fn init(format: LogFormat, level: LogLevel) {
-    let level = Level::from(level);
-    // The libraries' own remarks on a guest's requests are not for the user: ours are made in the client.
-    let ours = filter_fn(move |event: &Metadata<'_>| *event.level() <= level && event.target().starts_with("wrapper"));
-    let lines = tracing_subscriber::fmt::layer().with_writer(Mutex::new(Stderr::default()));
-    let subscriber = tracing_subscriber::registry();
-    let result = match format {
-        LogFormat::Text => {
-            tracing::subscriber::set_global_default(subscriber.with(lines.event_format(Text).with_filter(ours)))
-        }
-        LogFormat::Json => {
-            let json = lines.json().flatten_event(true).with_target(false);
-            tracing::subscriber::set_global_default(subscriber.with(json.with_filter(ours)))
-        }
-    };
-    result.expect("this is called once");
+    let log = Log { format, level: level.into(), stderr: Mutex::default() };
+    tracing::subscriber::set_global_default(log).expect("this is called once");
     // A fault of the wrapper's own is a line like any other, on a stderr that cannot hold it up. The job's code is kept.
     std::panic::set_hook(Box::new(|panic| tracing::error!("internal fault: {}", printable(&panic.to_string()))));
 }
 
-/// `NAME: MESSAGE`, with the level where it matters.
-struct Text;
-
-impl<S, N> FormatEvent<S, N> for Text
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let mut line = Line::default();
-        event.record(&mut line);
-        let plugin = if line.plugin.is_empty() { "wrapper" } else { &line.plugin };
-        let level = match *event.metadata().level() {
-            Level::ERROR => "error: ",
-            Level::WARN => "warning: ",
-            _ => "",
-        };
-        writeln!(writer, "{plugin}: {level}{}", line.message)
-    }
+/// Makes a line of each event. It keeps nothing, so that the start of a run does not pay for what only a server needs.
+struct Log {
+    format: LogFormat,
+    level: Level,
+    stderr: Mutex<Stderr>,
 }
 
-/// The two fields that a line of text shows.
+impl Subscriber for Log {
+    fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
+        if self.enabled(callsite) { Interest::always() } else { Interest::never() }
+    }
+
+    /// The libraries' own remarks on a guest's requests are not for the user: ours are made in the client.
+    fn enabled(&self, event: &Metadata<'_>) -> bool {
+        event.is_event() && *event.level() <= self.level && event.target().starts_with("wrapper")
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.level.into())
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line::default();
+        event.record(&mut line);
+        let level = *event.metadata().level();
+        let text = match self.format {
+            LogFormat::Text => line.text(level),
+            LogFormat::Json => line.json(level),
+        };
+        // It never fails: there would be nowhere to report it to.
+        drop(self.stderr.lock().unwrap_or_else(PoisonError::into_inner).write(text.as_bytes()));
+    }
+
+    // No spans are enabled.
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// The two fields that a line shows.
 #[derive(Default)]
 struct Line {
     plugin: String,
     message: String,
 }
 
+impl Line {
+    /// `NAME: MESSAGE`, with the level where it matters.
+    fn text(&self, level: Level) -> String {
+        let plugin = if self.plugin.is_empty() { "wrapper".to_owned() } else { printable(&self.plugin) };
+        let level = match level {
+            Level::ERROR => "error: ",
+            Level::WARN => "warning: ",
+            _ => "",
+        };
+        format!("{plugin}: {level}{}\n", self.message)
+    }
+
+    fn json(&self, level: Level) -> String {
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        let plugin =
+            if self.plugin.is_empty() { String::new() } else { format!(",\"plugin\":{}", quoted(&self.plugin)) };
+        let now = humantime::format_rfc3339_micros(SystemTime::now());
+        let message = quoted(&self.message);
+        format!("{{\"timestamp\":\"{now}\",\"level\":\"{level}\",\"message\":{message}{plugin}}}\n")
+    }
+}
+
 impl Visit for Line {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "plugin" {
-            self.plugin = printable(value);
+            value.clone_into(&mut self.plugin);
         }
     }
 
