@@ -84,7 +84,7 @@ sandbox-table: build ## Try hostile guests and servers and a failing world; writ
 	@SANDBOX_TABLE=$(CURDIR)/docs/sandbox-table.md scripts/test --test sandbox_table nothing -- --nocapture
 
 sidecars-table: ## Write the table of docs/sidecars.md anew, from what the plugins do
-	@SIDECARS_PAGE=$(CURDIR)/docs/sidecars.md $(CARGO) test --profile fast --quiet --locked --package sidecars --test page
+	@SIDECARS_PAGE=$(CURDIR)/docs/sidecars.md $(CARGO) test --profile fast --quiet --locked --package sidecars-common --test page
 
 languages-table: build ## Build the same plugin in each language and measure it; writes docs/languages.md
 	@scripts/setup languages

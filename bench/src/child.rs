@@ -21,6 +21,8 @@ pub struct Ended {
     pub cpu: f64,
     /// The most memory that one of them had, in KiB.
     pub peak: u64,
+    /// Page faults that needed no disk, of the same processes as `cpu`.
+    pub faults: u64,
 }
 
 /// Waits for a process, which consumes it: nobody else may wait for it.
@@ -39,6 +41,7 @@ pub fn wait(child: Child) -> Result<Ended> {
         at,
         cpu: micros(usage.ru_utime) + micros(usage.ru_stime),
         peak: usage.ru_maxrss as u64,
+        faults: usage.ru_minflt as u64,
     })
 }
 

@@ -39,6 +39,12 @@ pub fn in_path(program: impl AsRef<Path>) -> Result<PathBuf> {
         .with_context(|| format!("{} is not in PATH; `scripts/setup bench inits scale` installs it", program.display()))
 }
 
+/// A static program that `scripts/setup inits` builds, unless this machine lacks what it is built with.
+pub fn built(file: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/inits").join(file);
+    path.is_file().then_some(path)
+}
+
 /// A way to run a job.
 #[derive(Clone)]
 pub struct Contender {
@@ -107,13 +113,17 @@ fn wrapper(slim: bool, hook: bool) -> Contender {
 
 /// Inits, which end with the job.
 pub fn inits() -> Vec<Contender> {
-    vec![
+    let mut inits = vec![
         Contender::new("tini", "tini", &["-s", "--"], 0),
         Contender::new("dumb-init", "dumb-init", &["--"], 0),
         Contender::new("catatonit", "catatonit", &["--"], 0),
         wrapper(false, false),
         wrapper(true, false),
-    ]
+    ];
+    if let Some(program) = built("dumb-init-musl") {
+        inits.insert(2, Contender::new("dumb-init, static musl", program, &["--"], 0));
+    }
+    inits
 }
 
 /// Those that ask a sidecar to quit.
@@ -128,10 +138,9 @@ pub fn with_hook() -> Vec<Contender> {
     ]
 }
 
-/// Everyone, and the job by itself.
-pub fn whole_runs() -> Vec<Contender> {
-    let plain = Contender::new("/bin/true", "", &[], 0);
-    std::iter::once(plain).chain(inits()).chain(with_hook()).collect()
+/// Everyone, and the job by itself under this name.
+pub fn whole_runs(alone: &'static str) -> Vec<Contender> {
+    std::iter::once(Contender::new(alone, "", &[], 0)).chain(inits()).chain(with_hook()).collect()
 }
 
 /// The job by itself, and those that ask a sidecar to quit and keep the job's exit code.

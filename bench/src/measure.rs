@@ -4,7 +4,7 @@ use crate::{
     child::{self, Memory},
     contender::Contender,
     job::now,
-    page::{Row, Unit},
+    page::{DIRTY, RESIDENT, Row, THREADS, Unit},
     stub::Stub,
 };
 use anyhow::{Context as _, Result, ensure};
@@ -13,6 +13,7 @@ use std::{
     ffi::OsStr,
     fs,
     io::{BufRead as _, BufReader, Read as _},
+    path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
@@ -178,9 +179,9 @@ impl Resident {
     pub fn rows(&self) -> Vec<Row> {
         let value = |number: u64| Values { name: self.name.to_owned(), values: vec![number as f64] };
         vec![
-            Row::new("private dirty memory while the job sleeps", &value(self.memory.private_dirty), Unit::Kibibytes),
-            Row::new("resident memory while the job sleeps", &value(self.memory.rss), Unit::Kibibytes),
-            Row::new("threads while the job sleeps", &value(self.threads), Unit::Number),
+            Row::new(DIRTY, &value(self.memory.private_dirty), Unit::Kibibytes),
+            Row::new(RESIDENT, &value(self.memory.rss), Unit::Kibibytes),
+            Row::new(THREADS, &value(self.threads), Unit::Number),
         ]
     }
 }
@@ -215,6 +216,17 @@ pub fn peak(stub: &Stub, contenders: &[Contender]) -> Result<Series> {
         ensure!(output.status.success(), "{}", output.status);
         stub.requests(1)?;
         Ok(String::from_utf8(output.stdout)?.trim().parse()?)
+    })
+}
+
+/// Minor page faults of a whole run of this job: those of the contender and of all processes that it waited for, from before
+/// it was executed. They are some more than the program's own, and the same for every contender.
+pub fn faults(stub: &Stub, contenders: &[Contender], job: &Path, rounds: usize) -> Result<Series> {
+    by_turns(contenders, rounds, |_, contender| {
+        let ended = child::wait(quiet(&mut contender.command(&[job.as_os_str()])).spawn()?)?;
+        ensure!(ended.status.success(), "{}", ended.status);
+        stub.requests(contender.requests)?;
+        Ok(ended.faults as f64)
     })
 }
 

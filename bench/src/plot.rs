@@ -6,8 +6,8 @@ use plotters::prelude::*;
 
 /// A figure that grows with the work.
 pub struct Plot {
-    /// Its file, beside the page.
-    pub file: &'static str,
+    /// What grows, in one word.
+    pub name: &'static str,
     pub title: &'static str,
     pub x: &'static str,
     /// For each amount of work, the milliseconds of each contender.
@@ -20,9 +20,14 @@ impl Plot {
         values.iter().map(|values| (values.name.parse().unwrap_or(0.0), values.quantile(0.5) / 1e3)).collect()
     }
 
+    /// Its file in the folder of the page, one for each maker of CPUs.
+    pub fn file(&self, maker: &str) -> String {
+        format!("benchmark-{}-{}.svg", maker.to_lowercase(), self.name)
+    }
+
     pub fn svg(&self) -> Result<String> {
         let mut svg = String::new();
-        self.draw(&mut svg).map_err(|error| anyhow!("{}: {error}", self.file))?;
+        self.draw(&mut svg).map_err(|error| anyhow!("the plot of {}: {error}", self.name))?;
         Ok(svg)
     }
 

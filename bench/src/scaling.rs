@@ -43,7 +43,7 @@ fn hooks(stub: &Stub, rounds: usize) -> Result<Plot> {
         measure(&[1, 8, 16, 32], rounds, run, |count| stub.requests(count).map(drop))
     };
     Ok(Plot {
-        file: "benchmark-hooks.svg",
+        name: "hooks",
         title: "A whole run, by the number of its hooks",
         x: "hooks, one after the other",
         lines: vec![("wrapper".to_owned(), line("wrapper")?), ("wrapper-slim".to_owned(), line("wrapper-slim")?)],
@@ -60,7 +60,7 @@ fn guest(instruction: String) -> Command {
 fn lines(rounds: usize) -> Result<Plot> {
     let line = measure(&[0, 1_000, 5_000, 10_000], rounds, |count| Ok(guest(format!("lines {count}"))), |_| Ok(()))?;
     Ok(Plot {
-        file: "benchmark-lines.svg",
+        name: "lines",
         title: "A whole run, by what its hook logs",
         x: "lines of log",
         lines: vec![("wrapper, a .wasm compiled in the run".to_owned(), line)],
@@ -71,7 +71,7 @@ fn bodies(stub: &Stub, rounds: usize) -> Result<Plot> {
     let run = |mebibytes| Ok(guest(format!("get 15020 /{mebibytes}")));
     let line = measure(&[0, 1, 2, 5, 10], rounds, run, |_| stub.requests(1).map(drop))?;
     Ok(Plot {
-        file: "benchmark-bodies.svg",
+        name: "bodies",
         title: "A whole run, by the answer that its hook gets; what exceeds 4 MiB is refused",
         x: "MiB",
         lines: vec![("wrapper, a .wasm compiled in the run".to_owned(), line)],

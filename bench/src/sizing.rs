@@ -2,7 +2,7 @@
 
 use crate::{
     costs::{Cost, Install},
-    page::machine,
+    machine,
     simulation::Simulation,
 };
 use anyhow::Result;
@@ -30,7 +30,7 @@ const SCUTTLE: Scuttle =
 
 /// The whole page.
 pub fn page(costs: &[Cost], installs: &[Install], simulation: &Simulation) -> Result<String> {
-    let machine = machine(&["tini", "dash", "curl", "busybox-static"])?;
+    let machine = machine::line(&["tini", "dash", "curl", "busybox-static"])?;
     let jobs = grouped(JOBS);
     let libraries = costs.iter().find(|cost| cost.name == "sh, curl").map_or(0, |cost| cost.files.count);
     Ok(format!(

@@ -130,21 +130,14 @@ fn the_plugins_that_the_documents_give_as_examples_can_be_had() {
 fn the_variables_of_the_plugins_are_those_in_the_documents() {
     // The names that only an instance of a pattern has are made up in the code.
     let (page, mut code) = (read("docs/sidecars.md"), String::new());
-    for file in [
-        "lib",
-        "table",
-        "settings",
-        "said",
-        "target",
-        "late",
-        "quit",
-        "wait",
-        "drain",
-        "otlp",
-        "otlp/body",
-        "otlp/resource",
+    for (package, files) in [
+        ("common", &["table", "settings", "said", "target", "late"][..]),
+        ("sidecars", &["lib", "quit", "wait"]),
+        ("telemetry", &["lib", "drain", "otlp", "otlp/body", "otlp/resource"]),
     ] {
-        code += &read(&format!("guest-plugins/sidecars/src/{file}.rs"));
+        for file in files {
+            code += &read(&format!("guest-plugins/{package}/src/{file}.rs"));
+        }
     }
     // The host reads whether there is a sidecar: HOOK_SIDECAR, or the variable of one that the table has.
     let is_of_a_sidecar = |name: &str| {

@@ -111,8 +111,8 @@ pub fn build(names: &[&str], profile: Profile, target_dir: &Path) -> Result<Vec<
 
 /// Builds the plugins that are part of the wrapper, in alphabetical order.
 pub fn build_built_ins(profile: Profile, target_dir: &Path) -> Result<Vec<BuiltIn>, Error> {
-    let components = build(&["echo", "sidecars"], profile, target_dir)?;
-    let (echo, sidecars) = (&components[0], &components[1]);
+    let components = build(&["echo", "sidecars", "telemetry"], profile, target_dir)?;
+    let [echo, sidecars, telemetry] = &components[..] else { unreachable!("as many as were asked for") };
     let echo = BuiltIn {
         name: "echo".to_owned(),
         hook: Hook::AfterExit,
@@ -121,11 +121,15 @@ pub fn build_built_ins(profile: Profile, target_dir: &Path) -> Result<Vec<BuiltI
         file: echo.clone(),
     };
     let sidecars = table::names().into_iter().map(|(name, kind)| {
+        let (component, package) = match kind {
+            table::Kind::Wait | table::Kind::Quit => (sidecars, "sidecars"),
+            table::Kind::Drain | table::Kind::Report => (telemetry, "telemetry"),
+        };
         let hook = if kind == table::Kind::Wait { Hook::BeforeStart } else { Hook::AfterExit };
-        let file = sidecars.with_file_name(&name).with_extension("wasm");
-        componentize(&module("sidecars", profile, target_dir), Some(hook), &file)?;
+        let file = component.with_file_name(&name).with_extension("wasm");
+        componentize(&module(package, profile, target_dir), Some(hook), &file)?;
         let variables = table::variables(&name);
-        Ok(BuiltIn { name, hook, variables, component: sidecars.clone(), file })
+        Ok(BuiltIn { name, hook, variables, component: component.clone(), file })
     });
     let mut all = sidecars.chain([Ok(echo)]).collect::<Result<Vec<_>, Error>>()?;
     all.sort_unstable_by(|one, other| one.name.cmp(&other.name));

@@ -447,6 +447,12 @@ pub fn names() -> Vec<(String, Kind)> {
     names
 }
 
+/// Says so of a file that has another name.
+pub fn is_not_one_of(name: &str) -> String {
+    let names: Vec<_> = names().into_iter().map(|(name, _)| name).collect();
+    format!("this plugin is what its file is called, and '{name}' is none of {}; rename the file", names.join(", "))
+}
+
 /// The variables that a plugin of this name reads beside those named `HOOK_…`: what an operator or an injector sets in the
 /// job's container, and nobody can rename.
 pub fn variables(plugin: &str) -> Vec<&'static str> {

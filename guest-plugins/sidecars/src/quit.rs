@@ -5,10 +5,10 @@
 //! | 2xx | the sidecar quits |
 //! | none, the connection closes, and soon nothing listens | the sidecar quits: it may serve this port through the very Envoy that it ends |
 //! | none, the connection closes, and it still listens | a failure: it may have crashed over the request |
-//! | nothing listens | there is no sidecar, or it starts late: [`crate::late`] |
+//! | nothing listens | there is no sidecar, or it starts late: [`sidecars_common::late`] |
 //! | anything else | a failure, logged with its cause and the setting to look at |
 
-use crate::{
+use sidecars_common::{
     late::{Door, seconds},
     settings::Settings,
     table::Sidecar,

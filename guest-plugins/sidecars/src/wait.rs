@@ -1,6 +1,6 @@
 //! Waits until a sidecar is ready, before the job starts.
 
-use crate::{late::at_most, settings::Settings, table::Sidecar, target::Target};
+use sidecars_common::{late::at_most, settings::Settings, table::Sidecar, target::Target};
 use std::time::Duration;
 use wrapper_hook::{
     localhost::{Error, Response},

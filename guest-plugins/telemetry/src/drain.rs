@@ -5,7 +5,7 @@
 
 mod length;
 
-use crate::{
+use sidecars_common::{
     late::{Door, at_most, seconds},
     said::{headers, is_sendable},
     settings::{Settings, duration},

@@ -2,7 +2,7 @@
 //!
 //! Numbers of 64 bits are strings there, ids are hexadecimal, and enumerations are numbers.
 
-use crate::settings::Settings;
+use sidecars_common::settings::Settings;
 use std::time::{Duration, SystemTime};
 use wrapper_hook::{ExitStatus, job};
 

@@ -1,7 +1,7 @@
 //! What the telemetry is about: `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`, where `env=` grants them.
 //! <https://opentelemetry.io/docs/specs/otel/resource/sdk/#specifying-resource-information-via-an-environment-variable>
 
-use crate::settings::Settings;
+use sidecars_common::settings::Settings;
 use percent_encoding::percent_decode_str;
 
 /// The attributes, of which one is the service's name: the job's, where nobody says otherwise.

@@ -7,7 +7,7 @@
 mod body;
 mod resource;
 
-use crate::{late::Door, said::is_sendable, settings::Settings, target::quoted};
+use sidecars_common::{late::Door, said::is_sendable, settings::Settings, target::quoted};
 use body::{Outcome, metrics, traces};
 use std::time::Duration;
 use wrapper_hook::{

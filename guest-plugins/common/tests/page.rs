@@ -1,6 +1,6 @@
 //! The table of `docs/sidecars.md` is that of the code. With SIDECARS_PAGE set it is written there.
 
-use sidecars::table::{Body, Call, Hint, SIDECARS, Sidecar};
+use sidecars_common::table::{Body, Call, Hint, SIDECARS, Sidecar};
 use std::{env, fmt::Write as _, fs, path::PathBuf};
 
 const BEGIN: &str = "|---|---|---|---|---|\n";
