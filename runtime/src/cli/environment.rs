@@ -1,6 +1,12 @@
 //! The variables: which there are, what an option has to do with one, and which look like one that is mistyped.
 
-use std::{env, ffi::OsString, fmt::Display, sync::OnceLock};
+use crate::process;
+use std::{
+    ffi::{OsStr, OsString},
+    fmt::Display,
+    os::unix::ffi::OsStrExt as _,
+    sync::OnceLock,
+};
 
 /// What the names of all begin with.
 const PREFIX: &str = "WRAPPER_";
@@ -26,8 +32,11 @@ pub(super) const VARIABLES: [&str; 14] = [
 /// What the environment has for the wrapper. Looked for once: a C library would go through all of it for each name.
 fn own() -> &'static [(String, OsString)] {
     static OWN: OnceLock<Vec<(String, OsString)>> = OnceLock::new();
-    let is_own = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
-    OWN.get_or_init(|| env::vars_os().filter_map(is_own).filter(|(name, _)| name.starts_with(PREFIX)).collect())
+    let own = |entry: &[u8]| {
+        let at = entry.starts_with(PREFIX.as_bytes()).then(|| entry.iter().position(|byte| *byte == b'='))??;
+        Some((String::from_utf8(entry[..at].to_vec()).ok()?, OsStr::from_bytes(&entry[at + 1..]).to_owned()))
+    };
+    OWN.get_or_init(|| process::environment().filter_map(own).collect())
 }
 
 /// The value of one of the wrapper's own variables.

@@ -101,8 +101,7 @@ impl Invocation {
     /// Reads the arguments and the environment. Where there is nothing to do, says why on stderr (or the help that was
     /// asked for on stdout) and returns the exit code.
     pub fn read(words: &[OsString]) -> Result<Self, u8> {
-        let arguments =
-            Arguments::of_a_command_alone(words).map_or_else(|| Arguments::try_parse_from(words), Ok);
+        let arguments = Arguments::of_a_command_alone(words).map_or_else(|| Arguments::try_parse_from(words), Ok);
         let arguments = match arguments {
             Ok(arguments) => arguments,
             Err(answer) if !answer.use_stderr() => {

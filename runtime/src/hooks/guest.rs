@@ -8,7 +8,7 @@ use crate::{
     sandbox::{Guest, JobFacts, State, limits},
 };
 use std::{mem::ManuallyDrop, time::Instant};
-use wasmtime::{Trap, WasmBacktrace};
+use wasmtime::{Store, Trap, WasmBacktrace, component::Instance};
 use wasmtime_wasi::I32Exit;
 
 /// What a hook needs to run, whatever it will be told.
@@ -17,6 +17,8 @@ use wasmtime_wasi::I32Exit;
 pub(super) struct Ready {
     runtime: ManuallyDrop<tokio::runtime::Runtime>,
     guest: ManuallyDrop<wasmtime::Result<Guest>>,
+    /// Its instance, if that is made already.
+    instance: Option<(ManuallyDrop<Store<State>>, Instance)>,
 }
 
 impl Ready {
@@ -24,15 +26,40 @@ impl Ready {
         let material = material.map_err(|error| error.to_string())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(|error| format!("the hook cannot be run: {}", os_words(&error)))?;
-        Ok(Self { runtime: ManuallyDrop::new(runtime), guest: ManuallyDrop::new(plugin.guest(material)) })
+        let (runtime, guest) = (ManuallyDrop::new(runtime), ManuallyDrop::new(plugin.guest(material)));
+        Ok(Self { runtime, guest, instance: None })
     }
+
+    /// The same with the instance of a plugin that is part of the wrapper. Others may take as long as they want to begin, and are
+    /// made when there is a deadline.
+    pub(super) fn with_instance(
+        plugin: &Plugin,
+        material: Result<Material, LoadError>,
+        job: &JobFacts,
+    ) -> Result<Self, String> {
+        let mut ready = Self::new(plugin, material)?;
+        if let Ok(guest) = &*ready.guest
+            && plugin.is_built_in()
+        {
+            let mut store = store(guest, plugin, job, tokio::time::Instant::now());
+            // Where it fails it is tried again, and then told.
+            let instance = ready.runtime.block_on(guest.instantiate(&mut store)).ok();
+            ready.instance = instance.map(|instance| (store, instance));
+        }
+        Ok(ready)
+    }
+}
+
+fn store(guest: &Guest, plugin: &Plugin, job: &JobFacts, deadline: tokio::time::Instant) -> ManuallyDrop<Store<State>> {
+    let state = State::new(&plugin.name, plugin.facts.clone(), &plugin.grants, job.clone(), deadline);
+    ManuallyDrop::new(guest.store(state))
 }
 
 /// Runs one hook. Its result is the memory that it had, in bytes, as a little-endian number.
 pub(super) fn run(
     phase: &Phase,
     plugin: &Plugin,
-    Ready { runtime, guest }: Ready,
+    Ready { runtime, guest, instance }: Ready,
     job: &JobFacts,
     deadline: Instant,
     option: &str,
@@ -40,20 +67,24 @@ pub(super) fn run(
     let guest = (*guest).as_ref().map_err(explain)?;
     let left = deadline.saturating_duration_since(Instant::now());
     let deadline = tokio::time::Instant::from_std(deadline);
-    let mut store = ManuallyDrop::new(guest.store(State::new(
-        &plugin.name,
-        plugin.facts.clone(),
-        &plugin.grants,
-        job.clone(),
-        deadline,
-    )));
+    let (mut store, instance) = match instance {
+        Some((mut store, instance)) => {
+            store.data_mut().tell(job.clone(), deadline);
+            (store, Some(instance))
+        }
+        None => (store(guest, plugin, job, deadline), None),
+    };
     process::at_every(limits::TICK, left, guest.ticks())
         .map_err(|error| format!("there is no timer for it: {}", os_words(&error)))?;
     let ended = runtime.block_on(async {
         let hook = async {
+            let instance = match instance {
+                Some(instance) => instance,
+                None => guest.instantiate(&mut store).await?,
+            };
             match phase {
-                Phase::BeforeStart => guest.before_start(&mut store).await,
-                Phase::AfterExit(status) => guest.after_exit(&mut store, status).await,
+                Phase::BeforeStart => guest.before_start(&mut store, &instance).await,
+                Phase::AfterExit(status) => guest.after_exit(&mut store, &instance, status).await,
             }
         };
         tokio::time::timeout_at(deadline, hook).await

@@ -179,7 +179,8 @@ pub fn prepare_after_exit(plugins: &[Plugin], job: &JobFacts) -> Option<Prepared
         run(&phase, plugin, ready?, &job, Instant::now() + call.timeout, &call.option)
     };
     // Where there is no process to be had, it is tried again when the job has ended, and then told.
-    Prepared::start(bounds(plugin), || plugin.material(), |material| Ready::new(plugin, material), work).ok()
+    Prepared::start(bounds(plugin), || plugin.material(), |material| Ready::with_instance(plugin, material, job), work)
+        .ok()
 }
 
 /// What a prepared hook is told when the job has ended.

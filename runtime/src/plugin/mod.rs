@@ -151,6 +151,11 @@ impl Plugin {
         }
     }
 
+    /// Whether it is part of the wrapper.
+    pub fn is_built_in(&self) -> bool {
+        matches!(self.source, Loaded::BuiltIn(_))
+    }
+
     /// Whether it is machine code.
     pub fn is_native(&self) -> bool {
         matches!(&self.source, Loaded::File(file) if file.facts.native)

@@ -42,10 +42,7 @@ pub fn at_every<F: Fn() + Send + Sync + 'static>(tick: Duration, after: Duration
 }
 
 fn timespec(time: Duration) -> libc::timespec {
-    libc::timespec {
-        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: time.subsec_nanos().into(),
-    }
+    libc::timespec { tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() }
 }
 
 extern "C" fn handler<F: Fn()>(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {

@@ -24,6 +24,7 @@ static MASK: OnceLock<Mask> = OnceLock::new();
 // build script names the entry to the linker.
 #[cfg(target_arch = "x86_64")]
 std::arch::global_asm!(
+    ".pushsection .text.wrapper_entry, \"ax\", @progbits",
     ".globl wrapper_entry",
     "wrapper_entry:",
     "mov eax, {call}",
@@ -36,6 +37,7 @@ std::arch::global_asm!(
     "sete byte ptr [rip + {is_blocked}]",
     "xor edx, edx",
     "jmp _start",
+    ".popsection",
     call = const libc::SYS_rt_sigprocmask,
     how = const libc::SIG_SETMASK,
     all = sym EVERY_SIGNAL,
@@ -44,6 +46,7 @@ std::arch::global_asm!(
 );
 #[cfg(target_arch = "aarch64")]
 std::arch::global_asm!(
+    ".pushsection .text.wrapper_entry, \"ax\", @progbits",
     ".globl wrapper_entry",
     "wrapper_entry:",
     "mov x8, #{call}",
@@ -60,6 +63,7 @@ std::arch::global_asm!(
     "strb w1, [x2, :lo12:{is_blocked}]",
     "mov x0, #0",
     "b _start",
+    ".popsection",
     call = const libc::SYS_rt_sigprocmask,
     how = const libc::SIG_SETMASK,
     all = sym EVERY_SIGNAL,
@@ -68,7 +72,6 @@ std::arch::global_asm!(
 );
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 static EVERY_SIGNAL: Mask = Mask::ALL;
-
 
 /// Whether the caller ignored SIGPIPE and SIGCHLD: the two whose disposition changes in this process.
 static PIPE_IGNORED: AtomicBool = AtomicBool::new(false);

@@ -148,12 +148,22 @@ impl Isolated {
                 descriptor => File::from_raw_fd(descriptor),
             }
         };
-        Self::start_into(output, bounds, prepare, work)
+        Self::begin(output, |_| Ok(()), bounds, prepare, work)
     }
 
     /// The same with an empty file for the result, which is on disk when the process has ended.
     pub fn start_into<T>(
+        output: File,
+        bounds: Bounds,
+        prepare: impl FnOnce() -> T,
+        work: impl FnOnce(T) -> Result<Vec<u8>, String>,
+    ) -> io::Result<Self> {
+        Self::begin(output, File::sync_data, bounds, prepare, work)
+    }
+
+    fn begin<T>(
         mut output: File,
+        keep: impl FnOnce(&File) -> io::Result<()>,
         bounds: Bounds,
         prepare: impl FnOnce() -> T,
         work: impl FnOnce(T) -> Result<Vec<u8>, String>,
@@ -173,7 +183,7 @@ impl Isolated {
                     Ok(Err(why)) => (FAILED, why.into_bytes()),
                     Err(_) => (PANICKED, Vec::new()),
                 };
-                let is_written = bytes.is_empty() || output.write_all(&bytes).and_then(|()| output.sync_data()).is_ok();
+                let is_written = bytes.is_empty() || output.write_all(&bytes).and_then(|()| keep(&output)).is_ok();
                 let code = if is_written { code } else { NO_ROOM };
                 // SAFETY: no pointers. Nothing of the parent's is to be flushed or dropped here.
                 unsafe { libc::_exit(code.into()) }

@@ -27,7 +27,7 @@ pub use isolate::{Bounds, Isolated, IsolationError, Prepared};
 pub use memory::most_of_a_child;
 pub use signal::Signal;
 pub use signals::{Arrived, Signals};
-pub use spawn::{Job, called_as, words};
+pub use spawn::{Job, called_as, environment, words};
 pub use status::{ExitStatus, code};
 pub use stderr::Stderr;
 pub use supervisor::{Behaviour, Moment, Supervisor};

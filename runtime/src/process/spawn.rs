@@ -78,7 +78,8 @@ pub(super) fn spawn(
     let candidates = candidates(program, env::var_os("PATH"));
     let candidates = candidates.map_err(|error| not_started(&name, &error.into()))?;
     let arguments = words.iter().skip(1).map(|word| word.as_ptr());
-    let mut pointers: Vec<_> = [SHELL.as_ptr(), ptr::null()].into_iter().chain(arguments).chain([ptr::null()]).collect();
+    let mut pointers: Vec<_> =
+        [SHELL.as_ptr(), ptr::null()].into_iter().chain(arguments).chain([ptr::null()]).collect();
     let mut child = Child {
         candidates: &candidates,
         words: &mut pointers,
@@ -238,6 +239,19 @@ pub unsafe fn words(count: libc::c_int, words: *const *const libc::c_char) -> Ve
         OsStr::from_bytes(word.to_bytes()).to_owned()
     };
     (0..usize::try_from(count).unwrap_or(0)).map(word).collect()
+}
+
+/// The environment that this process was given, an entry at a time, such as `HOME=/root`. Most are of no interest, and not
+/// copied.
+pub fn environment() -> impl Iterator<Item = &'static [u8]> {
+    unsafe extern "C" {
+        static environ: *const *const libc::c_char;
+    }
+    // SAFETY: this program changes no variable, so that the array and its strings stay as they are; a null ends it.
+    (0..).map_while(|at| unsafe {
+        let entry = *environ.add(at);
+        (!entry.is_null()).then(|| CStr::from_ptr(entry).to_bytes())
+    })
 }
 
 /// The path by which the kernel was told to execute this program (getauxval(3), AT_EXECFN).

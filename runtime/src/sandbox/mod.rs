@@ -30,7 +30,7 @@ use bindings::wrapper::hook::types::ExitStatus;
 use std::path::Path;
 use wasmtime::{
     Engine, Result, Store,
-    component::{Component, InstancePre},
+    component::{Component, Instance, InstancePre},
 };
 
 /// What plugins compiled by this build are marked with: its own version and the engine's.
@@ -137,18 +137,26 @@ impl Guest {
         self.after_exit.is_some()
     }
 
-    /// Runs the before-start hook in a new instance. Does nothing where there is none.
-    pub async fn before_start(&self, store: &mut Store<State>) -> Result<Result<(), String>> {
-        let Some(hook) = &self.before_start else { return Ok(Ok(())) };
-        let instance = self.pre.instantiate_async(&mut *store).await?;
-        hook.load(&mut *store, &instance)?.call_run(store).await
+    /// A new instance, for one hook. What the guest does at its start is done.
+    pub async fn instantiate(&self, store: &mut Store<State>) -> Result<Instance> {
+        self.pre.instantiate_async(store).await
     }
 
-    /// Runs the after-exit hook in a new instance. Does nothing where there is none.
-    pub async fn after_exit(&self, store: &mut Store<State>, status: &ExitStatus) -> Result<Result<(), String>> {
+    /// Runs the before-start hook. Does nothing where there is none.
+    pub async fn before_start(&self, store: &mut Store<State>, instance: &Instance) -> Result<Result<(), String>> {
+        let Some(hook) = &self.before_start else { return Ok(Ok(())) };
+        hook.load(&mut *store, instance)?.call_run(store).await
+    }
+
+    /// Runs the after-exit hook. Does nothing where there is none.
+    pub async fn after_exit(
+        &self,
+        store: &mut Store<State>,
+        instance: &Instance,
+        status: &ExitStatus,
+    ) -> Result<Result<(), String>> {
         let Some(hook) = &self.after_exit else { return Ok(Ok(())) };
-        let instance = self.pre.instantiate_async(&mut *store).await?;
-        hook.load(&mut *store, &instance)?.call_run(store, status).await
+        hook.load(&mut *store, instance)?.call_run(store, status).await
     }
 
     /// A store for one run, with every limit in force. A guest that spins notices them at a [`Guest::ticks`].

@@ -96,7 +96,6 @@ impl State {
     /// A fresh state: nothing of one run is seen by the next.
     pub fn new(name: &str, plugin: PluginFacts, grants: &Grants, job: JobFacts, deadline: Instant) -> Self {
         let log = GuestLog::new(name);
-        let last_words = deadline.saturating_duration_since(Instant::now()) / 10;
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::HANDLES);
         let mut http = WasiHttpCtx::new();
@@ -127,14 +126,27 @@ impl State {
             log,
             streams,
             deadline,
-            last_request: deadline.checked_sub(last_words.min(LAST_WORDS)).unwrap_or(deadline),
+            last_request: last_request(deadline),
             table,
             http,
         }
     }
 }
 
+/// When the last request of a run ends that has this deadline.
+fn last_request(deadline: Instant) -> Instant {
+    let last_words = deadline.saturating_duration_since(Instant::now()) / 10;
+    deadline.checked_sub(last_words.min(LAST_WORDS)).unwrap_or(deadline)
+}
+
 impl State {
+    /// Tells a guest that was made ready before what has come since.
+    pub fn tell(&mut self, job: JobFacts, deadline: Instant) {
+        self.job = job;
+        self.deadline = deadline;
+        self.last_request = last_request(deadline);
+    }
+
     /// Whether the guest was refused memory in this run.
     pub fn memory_refused(&self) -> bool {
         self.limiter.memory_refused
