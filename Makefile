@@ -26,14 +26,15 @@ bench: build ## Measure what the wrapper costs beside what others cost; writes d
 	@scripts/bench
 
 debug: setup ## Leave plugins with DWARF and names in target/dist/plugins-debug, for backtraces one can read
-	$(CARGO) run --profile fast --quiet --locked --package wrapper-guest-build -- --debug $(DIST)/plugins-debug
+	@scripts/guest-build --debug $(DIST)/plugins-debug
 
 scale: build ## A thousand wrapped jobs, and what a cluster of them pays; writes docs/sizing.md
 	@scripts/setup scale
 	@scripts/bench --scale
 
-demo: build ## End a real Envoy sidecar when `ls -l` is done
+demo: setup ## End a real Envoy sidecar when `ls -l` is done; from a fresh clone in about four minutes
 	@scripts/setup envoy demo
+	@scripts/demo-build
 	@scripts/demo
 
 test: build ## Install what is missing and run every test

@@ -1,10 +1,11 @@
 //! Builds plugins written in Rust into WebAssembly components.
 //!
-//! The runtime's build script calls this for the plugins it embeds, and the program of the same name for those that are
+//! `wrapper-bake` calls this for the plugins that the runtime includes, and the program of the same name for those that are
 //! handed out as files, so that both are the same bytes. The steps are `cargo build --target wasm32-unknown-unknown` and
 //! what `wasm-tools component new` does.
 
 mod hooks;
+pub mod key;
 #[expect(dead_code, reason = "the page in the docs says more of a sidecar than the build needs")]
 mod table;
 mod toolchain;
@@ -78,12 +79,6 @@ pub struct BuiltIn {
     pub file: PathBuf,
 }
 
-/// Folders whose contents decide what the plugins are, from a package's folder: for a build script's `rerun-if-changed`. What
-/// was built in one place is then fresh in another, such as an image.
-pub fn sources() -> [&'static str; 2] {
-    ["../guest-plugins", "../wit"]
-}
-
 /// Builds the packages `names` of this workspace, below `target_dir`, and returns the components' files in that order.
 pub fn build(names: &[&str], profile: Profile, target_dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut cargo = Toolchain::find()?.cargo_build();
@@ -138,14 +133,6 @@ pub fn build_built_ins(profile: Profile, target_dir: &Path) -> Result<Vec<BuiltI
 
 fn module(name: &str, profile: Profile, target_dir: &Path) -> PathBuf {
     target_dir.join(toolchain::TARGET).join(profile.name()).join(name.replace('-', "_")).with_extension("wasm")
-}
-
-/// Where a build script for `host` keeps the guests' build: one folder below cargo's target folder, for all profiles.
-pub fn target_dir(out_dir: &Path, host: &str) -> PathBuf {
-    // OUT_DIR is TARGET_DIR/[HOST/]PROFILE/build/PACKAGE/out.
-    let parent = out_dir.ancestors().nth(4).unwrap_or(out_dir);
-    let target = if parent.ends_with(host) { parent.parent().unwrap_or(parent) } else { parent };
-    target.join("guests")
 }
 
 /// Makes a component of a module, with one of its hooks or with all.

@@ -1,4 +1,4 @@
-//! The plugins inside the binary, built and compiled by the build script.
+//! The plugins inside the binary, built and compiled by `wrapper-bake`.
 
 /// A plugin inside the binary. Several may be one component, which goes by the name that it is run under.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct BuiltIn {
 #[repr(align(16))]
 struct Aligned<T>(T);
 
-include!(concat!(env!("OUT_DIR"), "/built_ins.rs"));
+include!(concat!(env!("BUILT_INS"), "/built_ins.rs"));
 
 /// The built-in plugin of that name.
 pub fn find(name: &str) -> Option<&'static BuiltIn> {
