@@ -12,6 +12,8 @@ mod running;
 mod server;
 mod sidecar;
 mod skip;
+#[cfg(target_arch = "x86_64")]
+pub mod steps;
 mod terminal;
 
 pub use containers::{Image, Podman};

@@ -27,6 +27,18 @@ fn every_signal_that_another_process_sends_is_passed_on() {
     }
 }
 
+/// glibc has 32 and 33 to itself, musl 34 too, and no program that is linked with one can block them by its means.
+#[test]
+fn a_signal_that_a_c_library_keeps_is_passed_on_too() {
+    for (mode, options, as_pid_1) in MODES {
+        for signal in [32, 33, 34] {
+            let (running, _) = Running::start(init(options, as_pid_1, &["sh", "-c", "echo; exec sleep 60"]));
+            running.send(signal);
+            assert_eq!(running.end().0, Some(128 + signal), "{mode}");
+        }
+    }
+}
+
 #[test]
 fn a_signal_of_the_kernels_is_passed_on_too() {
     let mut outcome = init(&[], false, &["sleep", "60"]).with(|command| {
