@@ -4,13 +4,7 @@
 #[path = "../guest-plugins/build/src/key.rs"]
 mod key;
 
-use std::{
-    env,
-    error::Error,
-    fs,
-    path::Path,
-    process::Command,
-};
+use std::{env, error::Error, fs, path::Path, process::Command};
 
 /// The workspace: build scripts run in the folder of their package.
 const WORKSPACE: &str = "..";

@@ -121,10 +121,9 @@ fn component(mut bytes: Vec<u8>) -> Result<Vec<u8>> {
     if let Some(merged) = data::merge(&bytes)? {
         bytes = merged;
     }
-    let mut encoder = ComponentEncoder::default();
-    encoder.validate(true).module(&bytes)?;
+    let mut encoder = ComponentEncoder::default().validate(true).module(&bytes)?;
     if module.preview1 {
-        encoder.adapter(PREVIEW1, ADAPTER)?;
+        encoder = encoder.adapter(PREVIEW1, ADAPTER)?;
     }
     encoder.encode()
 }

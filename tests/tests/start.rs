@@ -48,8 +48,8 @@ fn lost(as_pid_1: bool) -> usize {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         // It returns when the program is executed.
         let mut child = command.spawn().unwrap();
-        let at = Instant::now() + SPAN * n / SENT;
-        while Instant::now() < at {}
+        // Not by looking at a clock all the time: the kernel's end of the exec may need this CPU.
+        thread::sleep(SPAN * n / SENT);
         // SAFETY: no pointers; it is not waited for yet, so its id is its own.
         unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) };
         match child.wait_timeout(Duration::from_secs(2)).unwrap() {
@@ -232,7 +232,9 @@ fn a_run_touches_few_pages() {
     };
     let (without, with) = (least("none"), least("istio-quit"));
     println!("{without} page faults without hooks, {with} with istio-quit");
-    assert!(without <= 45 && with <= 140, "{without} without hooks, {with} with istio-quit");
+    // How many pages of a file the kernel maps at once depends on how they lie in its cache, so there is room: by `perf stat`,
+    // which leaves out those that were asked for, 38 and 121.
+    assert!(without <= 60 && with <= 220, "{without} without hooks, {with} with istio-quit");
 }
 
 #[test]

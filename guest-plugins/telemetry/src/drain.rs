@@ -5,13 +5,13 @@
 
 mod length;
 
+use length::{Length, length};
 use sidecars_common::{
     late::{Door, at_most, seconds},
     said::{headers, is_sendable},
     settings::{Settings, duration},
     table::Queue,
 };
-use length::{Length, length};
 use std::time::Duration;
 use wrapper_hook::{
     localhost::{Error, Request, Response, Url},

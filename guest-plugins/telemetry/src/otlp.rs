@@ -7,8 +7,8 @@
 mod body;
 mod resource;
 
-use sidecars_common::{late::Door, said::is_sendable, settings::Settings, target::quoted};
 use body::{Outcome, metrics, traces};
+use sidecars_common::{late::Door, said::is_sendable, settings::Settings, target::quoted};
 use std::time::Duration;
 use wrapper_hook::{
     ExitStatus,

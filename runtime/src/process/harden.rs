@@ -134,7 +134,7 @@ const RISCV_FLUSH_ICACHE: libc::c_long = 259;
 fn refuse_system_calls(native: bool) -> io::Result<()> {
     // Memory that is not executable, unless guests are machine code.
     let executable = if native { 0 } else { libc::PROT_EXEC as u32 };
-    // A signal to itself, by which an abort ends it.
+    // A signal to itself, by which an abort ends it: glibc uses the first call, musl the second.
     // SAFETY: no pointers.
     let own = unsafe { libc::getpid() } as u32;
     let rules = Rules {
@@ -144,6 +144,7 @@ fn refuse_system_calls(native: bool) -> io::Result<()> {
         only: vec![
             (libc::SYS_socket, 0, vec![libc::AF_INET as u32, libc::AF_INET6 as u32]),
             (libc::SYS_tgkill, 0, vec![own]),
+            (libc::SYS_tkill, 0, vec![own]),
         ],
     };
     rules.apply()

@@ -98,7 +98,7 @@ impl Subscriber for Log {
 
     /// The libraries' own remarks on a guest's requests are not for the user: ours are made in the client.
     fn enabled(&self, event: &Metadata<'_>) -> bool {
-        event.is_event() && *event.level() <= self.level && event.target().starts_with("wrapper")
+        !event.is_span() && *event.level() <= self.level && event.target().starts_with("wrapper")
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {

@@ -1,8 +1,8 @@
 //! What the telemetry is about: `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`, where `env=` grants them.
 //! <https://opentelemetry.io/docs/specs/otel/resource/sdk/#specifying-resource-information-via-an-environment-variable>
 
-use sidecars_common::settings::Settings;
 use percent_encoding::percent_decode_str;
+use sidecars_common::settings::Settings;
 
 /// The attributes, of which one is the service's name: the job's, where nobody says otherwise.
 pub fn attributes(job: &str, settings: &Settings) -> Vec<(String, String)> {
