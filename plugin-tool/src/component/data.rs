@@ -23,7 +23,7 @@ pub fn merge(module: &[u8]) -> Result<Option<Vec<u8>>> {
             },
             payload => match payload.as_section() {
                 Some((id, range)) => {
-                    let range = usize::try_from(range.start)?..usize::try_from(range.end)?;
+                    let range = range.start..range.end;
                     out.section(&RawSection { id, data: &module[range] })
                 }
                 None => continue,
