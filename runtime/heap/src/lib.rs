@@ -5,6 +5,9 @@
 //! part is the program's own. musl's
 //! allocator would also make the compiler of plugins several times as slow. docs/performance.md has the figures.
 
+#[cfg(all(any(test, target_env = "musl"), target_arch = "x86_64"))]
+mod memmove;
+
 use dlmalloc::{Allocator, Dlmalloc};
 use std::{
     alloc::{GlobalAlloc, Layout},
