@@ -4,7 +4,13 @@
 #[path = "../guest-plugins/build/src/key.rs"]
 mod key;
 
-use std::{env, error::Error, fs, path::Path, process::Command};
+use std::{
+    env,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// The workspace: build scripts run in the folder of their package.
 const WORKSPACE: &str = "..";
@@ -16,12 +22,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let endian = env::var("CARGO_CFG_TARGET_ENDIAN")?;
-    let target_dir = key::target_dir(Path::new(&env::var("OUT_DIR")?), &env::var("TARGET")?);
+    let out_dir = PathBuf::from(env::var("OUT_DIR")?);
+    let target_dir = key::target_dir(&out_dir, &env::var("TARGET")?);
     let folder = key::folder(&target_dir, &endian);
     for source in key::SOURCES {
         println!("cargo::rerun-if-changed={WORKSPACE}/{source}");
     }
-    println!("cargo::rerun-if-changed={}", folder.join("key").display());
 
     let key = key::key(Path::new(WORKSPACE))?;
     let is_there = fs::read_to_string(folder.join("key")).is_ok_and(|old| old == key);
@@ -30,8 +36,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         eprintln!("error: the built-in plugins could not be built, see above; `make build` does all that it takes");
         std::process::exit(1);
     }
-    println!("cargo::rustc-env=BUILT_INS={}", folder.display());
-    println!("cargo::rustc-env=WRAPPER_BUILD={}", fs::read_to_string(folder.join("build"))?);
+    // Into this build's own folder: where the target folder is another's, as in an image, what was built stays fresh.
+    for entry in fs::read_dir(&folder)? {
+        let entry = entry?;
+        fs::copy(entry.path(), out_dir.join(entry.file_name()))?;
+    }
+    println!("cargo::rustc-env=WRAPPER_BUILD={}", fs::read_to_string(out_dir.join("build"))?);
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use std::{
     process::ExitCode,
 };
 use wasmtime::Engine;
-use wrapper_guest_build::{BuiltIn, Hook, Profile, build_built_ins, key};
+use wrapper_guest_build::{BuiltIn, Hook, Profile, build_built_ins, key, workspace};
 
 fn main() -> ExitCode {
     match run() {
@@ -41,7 +41,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         return Err(format!("'{endian}' is neither little nor big").into());
     }
     let target_dir = std::path::absolute(target_dir)?;
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let workspace = workspace();
     let (folder, key) = (key::folder(&target_dir, endian), key::key(&workspace)?);
     let stamp = folder.join("key");
     if fs::read_to_string(&stamp).is_ok_and(|old| old == key) {
@@ -76,7 +76,7 @@ fn table(built_ins: &[BuiltIn], components: &BTreeMap<&PathBuf, String>) -> Resu
     let name = |file: &str| format!("COMPILED_{}", file.trim_end_matches(".cwasm"));
     for file in components.values() {
         // Wherever the folder is by then.
-        let bytes = format!("include_bytes!(concat!(env!(\"BUILT_INS\"), \"/{file}\"))");
+        let bytes = format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{file}\"))");
         writeln!(text, "static {}: Aligned<[u8; {bytes}.len()]> = Aligned(*{bytes});", name(file))?;
     }
     writeln!(text, "/// In alphabetical order.\nstatic BUILT_INS: &[BuiltIn] = &[")?;

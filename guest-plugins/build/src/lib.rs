@@ -150,8 +150,8 @@ fn componentize(module: &Path, hook: Option<Hook>, component: &Path) -> Result<(
     fs::write(component, encoded).map_err(at(component))
 }
 
-/// Where it is now, which need not be where this was compiled.
-fn workspace() -> PathBuf {
+/// The workspace: where it is now, which need not be where this was compiled.
+pub fn workspace() -> PathBuf {
     let package = env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     let is_workspace = |folder: &&Path| folder.join("Cargo.lock").exists();
     package.ancestors().find(is_workspace).expect("packages lie below their workspace").to_owned()

@@ -19,7 +19,7 @@ pub struct BuiltIn {
 #[repr(align(16))]
 struct Aligned<T>(T);
 
-include!(concat!(env!("BUILT_INS"), "/built_ins.rs"));
+include!(concat!(env!("OUT_DIR"), "/built_ins.rs"));
 
 /// The built-in plugin of that name.
 pub fn find(name: &str) -> Option<&'static BuiltIn> {
