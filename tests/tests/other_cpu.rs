@@ -115,7 +115,7 @@ fn each_plugin_becomes_the_same_bytecode_on_both() {
 fn the_built_in_plugins_are_the_same_bytes_in_both_binaries() {
     let Some(file) = other_cpu_with_the_same_bytecode() else { return };
     let (here, there) = (compiled(&fs::read(dist("wrapper")).unwrap()), compiled(&fs::read(file).unwrap()));
-    assert_eq!(here.len(), 2, "the sidecars' component and echo's");
+    assert_eq!(here.len(), 3, "the components of sidecars, telemetry and echo");
     assert!(here == there);
 }
 
