@@ -16,7 +16,7 @@ use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use files::say;
 use std::{fmt, io::Write as _, process::ExitCode};
-use wrapper::process::Signals;
+use wrapper::{process::Signals, report::printable};
 
 /// For authors of plugins for the container entrypoint `wrapper`, and for image builds.
 #[derive(Debug, Parser)]
@@ -88,7 +88,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("wrapper-plugin: error: {error:#}");
+            eprintln!("wrapper-plugin: error: {}", printable(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

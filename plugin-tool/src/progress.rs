@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use wrapper::report::printable;
+
 /// How often.
 const NOTE: Duration = Duration::from_secs(3);
 
@@ -15,7 +17,7 @@ const NOTE: Duration = Duration::from_secs(3);
 pub fn telling<T>(input: &Path, work: impl FnOnce() -> T) -> T {
     let size = input.metadata().map_or(0, |data| data.len()) as f64 / 1e6;
     let (done, told) = channel::<()>();
-    let name = input.display().to_string();
+    let name = printable(&input.display().to_string());
     let teller = thread::spawn(move || {
         let started = Instant::now();
         while told.recv_timeout(NOTE) == Err(RecvTimeoutError::Timeout) {

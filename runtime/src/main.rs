@@ -9,7 +9,6 @@
 use std::{
     ffi::{OsString, c_char, c_int},
     io::{Write as _, stdout},
-    path::Path,
     time::{Duration, Instant},
 };
 use wrapper::{
@@ -17,7 +16,7 @@ use wrapper::{
     hooks, install,
     plugin::{self, Plugin},
     process::{self, Behaviour, ExitStatus, Prepared, Signals, Supervisor, code},
-    report::{self, Account, LogFormat, LogLevel, Outcome, millis},
+    report::{self, Account, LogLevel, Outcome, millis},
     sandbox::{JobFacts, Started},
 };
 
@@ -49,9 +48,16 @@ fn run(words: Vec<OsString>) -> u8 {
             let usable = plugin::check(&options.plugins, &mut supervisor, start_timeout(&options), options.log_format);
             return if usable { 0 } else { code::REFUSED };
         }
-        Ok(Invocation::Install { path, force }) => {
-            signals.release();
-            return install(&path, force);
+        Ok(Invocation::Install { path, force, format }) => {
+            report::init(format, LogLevel::Warn);
+            let mut supervisor = Supervisor::new(signals, Behaviour::default());
+            return match install::install(&path, force, || supervisor.asked_to_end()) {
+                Ok(()) => 0,
+                Err(error) => {
+                    tracing::error!("cannot be installed: {error}");
+                    code::REFUSED
+                }
+            };
         }
         Err(code) => return code,
     };
@@ -86,8 +92,10 @@ fn run(words: Vec<OsString>) -> u8 {
 
     let has_failed = results.iter().any(|result| matches!(result.outcome, Outcome::Failed(_)));
     let exit_code = exit_code(code, &options, has_failed);
-    if let Some(path) = &options.report {
-        Account { job: &job, status: &status, exit_code, hooks: &results }.write(path);
+    match &options.report {
+        Some(Ok(path)) => Account { job: &job, status: &status, exit_code, hooks: &results }.write(path),
+        Some(Err(why)) => tracing::warn!("the report cannot be written to {why}"),
+        None => {}
     }
     exit_code
 }
@@ -119,17 +127,6 @@ fn exit_code(code: u8, options: &Options, has_failed: bool) -> u8 {
 fn begin(options: &Options) {
     report::init(options.log_format, options.log_level);
     cli::warn_of_typos();
-}
-
-fn install(path: &Path, force: bool) -> u8 {
-    match install::install(path, force) {
-        Ok(()) => 0,
-        Err(error) => {
-            report::init(LogFormat::Text, LogLevel::Error);
-            tracing::error!("cannot be installed: {error}");
-            code::REFUSED
-        }
-    }
 }
 
 /// Runs the job to its end.

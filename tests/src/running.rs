@@ -93,7 +93,7 @@ pub fn is_alive(pid: libc::pid_t) -> bool {
 
 /// Waits until something is so, and fails where it does not come about.
 #[track_caller]
-pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let bound = Instant::now() + BOUND;
     while !condition() {
         assert!(Instant::now() < bound, "{what} does not come about");

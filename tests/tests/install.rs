@@ -5,6 +5,7 @@ use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
 use wrapper_tests::{Outcome, dist, run, wrapper};
 
@@ -62,6 +63,66 @@ fn where_it_is_installed_already_nothing_is_written() {
     fs::copy(dist("wrapper-slim"), &path).unwrap();
     install();
     assert!(fs::read(&path).unwrap() == fs::read(wrapper()).unwrap());
+}
+
+#[test]
+fn what_is_there_is_not_read_if_it_is_larger_than_any_wrapper() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sparse");
+    fs::File::create(&path).unwrap().set_len(3 << 30).unwrap();
+    let install = run(["--install", path.to_str().unwrap()]).outcome();
+    install.exits(125).says("sparse is there already and is not a wrapper").within(Duration::from_secs(2));
+    run(["--install", path.to_str().unwrap(), "--force"]).outcome().exits(0).within(Duration::from_secs(2));
+    assert!(fs::read(&path).unwrap() == fs::read(wrapper()).unwrap());
+}
+
+#[test]
+fn a_link_to_a_wrapper_is_replaced_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, other) = (folder.path().join("wrapper"), folder.path().join("other"));
+    run(["--install", other.to_str().unwrap()]).outcome().exits(0);
+    std::os::unix::fs::symlink("other", &path).unwrap();
+    run(["--install", path.to_str().unwrap()]).outcome().exits(0);
+    assert!(path.symlink_metadata().unwrap().is_file());
+}
+
+#[test]
+fn who_is_asked_to_end_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wrapper");
+    // Early, late, and at all moments between.
+    for micros in (0..20_000).step_by(500) {
+        let mut child = run(["--install", path.to_str().unwrap()]).start();
+        std::thread::sleep(Duration::from_micros(micros));
+        // SAFETY: no pointers; the child is not waited for yet.
+        unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) };
+        let status = child.wait().unwrap();
+        let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(names.iter().all(|name| name == "wrapper"), "{names:?} after {micros} us: {status}");
+        if path.exists() {
+            assert!(fs::read(&path).unwrap() == fs::read(wrapper()).unwrap());
+            fs::remove_file(&path).unwrap();
+        }
+    }
+}
+
+#[test]
+fn it_says_in_the_form_of_the_log_if_it_cannot_be_run_from_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wrapper");
+    let install = || run(["--install", path.to_str().unwrap()]).env("WRAPPER_LOG_FORMAT", "json");
+    assert_eq!(install().outcome().exits(0).stderr, "");
+    // Both when it is copied and when it is there already.
+    for _ in 0..2 {
+        let outcome = install().with_noexec(folder.path()).outcome();
+        let line: serde_json::Value = serde_json::from_str(&outcome.exits(0).stderr).unwrap();
+        assert!(line["message"].as_str().unwrap().contains("mounted noexec"), "{line}");
+        fs::remove_file(&path).unwrap();
+    }
+    fs::write(&path, "data").unwrap();
+    let outcome = install().outcome();
+    let line: serde_json::Value = serde_json::from_str(&outcome.exits(125).stderr).unwrap();
+    assert_eq!(line["level"], "ERROR");
 }
 
 #[test]

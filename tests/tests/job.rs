@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
+    os::unix::fs::PermissionsExt as _,
     process::Child,
 };
 use wrapper_tests::{HOSTILE, dist, own_network, run};
@@ -51,6 +52,43 @@ fn a_command_that_is_not_there_gives_127_and_one_that_cannot_be_executed_126() {
 }
 
 #[test]
+fn a_file_that_is_no_program_of_this_machine_is_told_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // By its path, and by its name alone.
+        let by_path = run(["--plugin", "none", path.to_str().unwrap(), "3"]).outcome();
+        let by_name = run(["--plugin", "none", name, "3"]).env("PATH", folder.path()).outcome();
+        assert_eq!(by_path.code, by_name.code, "{by_path:#?} {by_name:#?}");
+        by_path
+    };
+    // Another CPU's program, as its header says (elf(5)).
+    let mut elf = std::fs::read("/bin/true").unwrap();
+    let other = if cfg!(target_arch = "x86_64") { (183, "arm64") } else { (62, "amd64") };
+    elf[18..20].copy_from_slice(&u16::to_le_bytes(other.0));
+    job("other", &elf).exits(126).says(&format!("other: Exec format error: it is a program for {}", other.1));
+    for (name, bytes) in [("zeros", &[0; 100][..]), ("wasm", b"\0asm\x01\0\0\0"), ("archive", b"PK\x03\x04\x0a\0\0\0")]
+    {
+        job(name, bytes).exits(126).says("Exec format error");
+    }
+    // Text is for a shell, as a shell has it.
+    job("text", b"exit $1").exits(3);
+    job("empty", b"").exits(0);
+    job("script", b"#!/bin/sh\nexit $1").exits(3);
+    // What is not there is named.
+    job("interpreter", b"#!/no/such/interpreter -x\n")
+        .exits(127)
+        .says("its interpreter /no/such/interpreter was not found");
+    job("windows", b"#!/bin/sh\r\nexit 3\r\n").exits(127).says("its interpreter /bin/sh\\r was not found");
+    let loader = elf.windows(7).position(|text| text == b"/lib64/" || text == b"/lib/ld").unwrap();
+    let mut without = std::fs::read("/bin/true").unwrap();
+    without[loader + 1] = b'x';
+    job("loader", &without).exits(127).says("its loader /xib");
+}
+
+#[test]
 fn a_bad_option_gives_125_and_one_sentence() {
     run(["--plugin", "nonsense", "true"]).outcome().exits(125).says("'nonsense' is neither a built-in plugin");
     run(["--no-such-option", "true"]).outcome().exits(125).says("--no-such-option");
@@ -61,6 +99,29 @@ fn a_bad_option_gives_125_and_one_sentence() {
         .outcome()
         .exits(125)
         .says("wrapper: error: WRAPPER_HOOK_TIMEOUT: 'soon' is not a duration; write it as 20s or 1m30s");
+}
+
+#[test]
+fn what_a_manifest_has_around_a_setting_is_no_part_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("report");
+    for end in ["\n", "\r\n", " ", "\t\n"] {
+        let outcome = run(["sh", "-c", "exit 143"])
+            .env("WRAPPER_PLUGIN_PATH", format!(" echo{end}"))
+            .env("WRAPPER_LOG", format!("debug{end}"))
+            .env("WRAPPER_LOG_FORMAT", format!("json{end}"))
+            .env("WRAPPER_HOOK_TIMEOUT", format!("5s{end}"))
+            .env("WRAPPER_GROUP", format!("true{end}"))
+            .env("WRAPPER_MAP_EXIT", format!("143=0,{end}1=0{end}"))
+            .env("WRAPPER_REPORT", format!("{}{end}", report.display()))
+            .outcome();
+        outcome.exits(0).says("\"plugin\":\"echo\"");
+        std::fs::remove_file(&report).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{end:?}");
+        // And where it is a refusal's form.
+        let outcome = run(["--no-such-option"]).env("WRAPPER_LOG_FORMAT", format!("json{end}")).outcome();
+        serde_json::from_str::<serde_json::Value>(&outcome.exits(125).stderr).unwrap();
+    }
 }
 
 #[test]

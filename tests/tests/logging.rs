@@ -54,6 +54,67 @@ fn levels_leave_out_what_is_less() {
 }
 
 #[test]
+fn no_name_looks_like_the_wrappers_own() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in [
+        "wrapper\u{fe0f}",
+        "wrapper\u{34f}",
+        "wrapper\u{180e}",
+        "wrapper\u{3164}",
+        "wrapper\u{a0}",
+        "wrapper\u{ff1a}",
+        "wr\u{430}pper",
+        "wrapper\u{2236}",
+        "wrapper\u{7f}",
+        "wrapper\u{e0041}",
+        "wrapper",
+    ] {
+        let plugin = folder.path().join(name).with_extension("cwasm");
+        std::fs::write(&plugin, "").unwrap();
+        let outcome = run(["--plugin", plugin.to_str().unwrap(), "true"]).outcome();
+        for line in outcome.exits(125).stderr.lines().filter(|line| !line.starts_with("wrapper: ")) {
+            assert!(line.is_ascii() && !line.starts_with("wrapper:"), "{line}");
+        }
+        let plugin = folder.path().join(name).with_extension("wasm");
+        std::fs::copy(HOSTILE, &plugin).unwrap();
+        let outcome = run(["--plugin", plugin.to_str().unwrap(), "true"]).env("HOOK_AFTER", "log said").outcome();
+        let said = outcome.exits(0).stderr.lines().find(|line| line.ends_with("said")).unwrap();
+        let own = said.split_once(": ").unwrap().0;
+        assert!(own != "wrapper" && own.bytes().all(|byte| byte.is_ascii_graphic()), "{said:?}");
+    }
+}
+
+#[test]
+fn whatever_is_named_a_line_stays_one_line() {
+    let odd = "/no/such\n\u{1b}[31m\u{202e}place";
+    let own_lines = |outcome: &wrapper_tests::Outcome| {
+        assert!(!outcome.stderr.contains(['\u{1b}', '\u{202e}']), "{outcome:#?}");
+        assert!(outcome.stderr.lines().all(|line| line.starts_with("wrapper: ")), "{outcome:#?}");
+    };
+    own_lines(run(["--plugin", "none", "--report", odd, "true"]).outcome().exits(0));
+    own_lines(run(["--plugin", "none", "--cache", odd, "--log-level", "debug", "true"]).outcome().exits(0));
+    own_lines(run(["--install", odd]).outcome().exits(125));
+    own_lines(run(["--plugin", "none", "true"]).env("WRAPPER_\u{1b}[31m", "x").outcome().exits(0));
+}
+
+#[test]
+fn a_long_line_is_json_all_the_same() {
+    for (message, plugin) in [("\"", "p"), ("\\", "p"), ("\u{1b}", "p"), ("\u{fe0f}", "p"), ("x", &*"\"".repeat(200))] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(plugin).with_extension("wasm");
+        std::fs::copy(HOSTILE, &file).unwrap();
+        let outcome = run(["--log-format", "json", "--plugin", file.to_str().unwrap(), "true"])
+            .env("HOOK_AFTER", format!("fail {}", message.repeat(3_000)))
+            .outcome();
+        for line in outcome.exits(0).stderr.lines() {
+            let line: serde_json::Value = serde_json::from_str(line).expect(line);
+            assert!(line["message"].is_string() && line["timestamp"].is_string(), "{line}");
+        }
+        outcome.says("\"plugin\":\"");
+    }
+}
+
+#[test]
 fn a_name_with_control_characters_is_escaped() {
     let outcome = run(["--plugin", "none", "/no/such\n\u{1b}[31mprogram"]).outcome();
     outcome.exits(127).says("such\\n\\u{1b}[31mprogram was not started: ").never_says("\u{1b}");

@@ -169,6 +169,28 @@ fn where_it_cannot_be_written_a_warning_says_so_and_the_code_is_kept() {
 }
 
 #[test]
+fn a_working_directory_that_was_removed_does_not_keep_the_job_from_starting() {
+    let shell = "cd \"$(mktemp -d)\" && rmdir \"$PWD\" && exec \"$0\" \"$@\"";
+    run(["--plugin", "none", "--report", "report.json", "sh", "-c", "exit 3"])
+        .under(&["sh", "-c", shell])
+        .outcome()
+        .exits(3)
+        .says("the report cannot be written to report.json: there is no working directory");
+    assert!(!std::path::Path::new("/report.json").exists());
+}
+
+#[test]
+fn a_report_to_the_jobs_own_stdout_comes_after_what_the_job_said() {
+    // A job that lasts, and one that does not; a hook in whose time the wrapper has let go of other streams.
+    for job in ["echo x", "sleep 0.2; echo x"] {
+        let outcome = run(["--plugin", "echo", "--report", "/dev/stdout", "sh", "-c", job]).outcome();
+        let (said, report) = outcome.exits(0).stdout.split_once('\n').unwrap();
+        assert_eq!(said, "x");
+        assert_eq!(serde_json::from_str::<Value>(report).unwrap()["exit-code"], 0);
+    }
+}
+
+#[test]
 fn a_full_disk_leaves_what_was_there() {
     let script = "mount -t tmpfs -o size=8k none /mnt && echo earlier >/mnt/report && ! head -c 9000 /dev/zero >/mnt/full \
                   && \"$0\" \"$@\"; code=$?; ls -A /mnt; cat /mnt/report; exit $code";

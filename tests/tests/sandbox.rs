@@ -64,11 +64,30 @@ fn memory_is_bounded() {
 }
 
 #[test]
+fn one_refusal_of_memory_is_no_refusal_of_the_next() {
+    hostile("memory-again").exits(3).says("grown by 100000 pages: false, and then by one: true");
+}
+
+#[test]
 fn a_flood_of_log_lines_has_an_end() {
     let outcome = hostile("flood-log");
     outcome.exits(3).says("hostile: warning: log limit of 1024 KiB reached, its further lines are dropped");
-    assert!(outcome.stderr.len() < 2 << 20, "{} bytes", outcome.stderr.len());
+    assert!(outcome.stderr.len() < 1 << 20, "{} bytes", outcome.stderr.len());
     outcome.within(STOPPED);
+    // Of what is written, whatever that is made of.
+    for format in ["text", "json"] {
+        let outcome = run(["--plugin", HOSTILE, "--log-format", format, "sh", "-c", "exit 3"])
+            .env("HOOK_AFTER", "flood-quotes")
+            .outcome();
+        assert!(outcome.exits(3).stderr.len() < 1 << 20, "{} bytes", outcome.stderr.len());
+        assert!(outcome.stderr.lines().all(|line| line.len() < 2_400), "{outcome:#?}");
+        if format == "json" {
+            for line in outcome.stderr.lines() {
+                let line: serde_json::Value = serde_json::from_str(line).expect(line);
+                assert!(line["message"].is_string() && line["level"].is_string(), "{line}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -132,6 +151,14 @@ fn requests_go_to_this_host_through_either_door() {
         assert_eq!((requests[0].method.as_str(), requests[0].path.as_str()), ("GET", "/path"));
         assert_eq!(requests[0].header("host"), [format!("{host}:{port}")]);
     }
+    // As a URL may be written.
+    for (url, path) in [(format!("HTTP://localhost:{port}"), "/"), (format!("http://localhost:{port}?a=b"), "/?a=b")] {
+        hostile(&format!("fetch {url}")).exits(3).says("fetched 200, 2 bytes");
+        assert_eq!(server.requests()[0].path, path);
+    }
+    hostile(&format!("fetch-with-body http://localhost:{port}/")).exits(3).says("fetched 200, 2 bytes");
+    let requests = server.requests();
+    assert_eq!((requests[0].method.as_str(), requests[0].header("transfer-encoding")), ("GET", vec!["chunked"]));
 }
 
 #[test]

@@ -219,6 +219,21 @@ fn a_pipeline_is_suspended_as_one() {
 }
 
 #[test]
+fn a_job_that_opens_the_terminal_itself_has_it_whatever_its_streams_are() {
+    let mut shell = shell();
+    let job = "sh -c 'echo re\"\"ady >/dev/tty; read line </dev/tty; echo \"<$line>\" >/dev/tty'";
+    for options in ["", "-g", "-s"] {
+        shell.send_line(&format!("$W {options} {job} </dev/null >/dev/null 2>/dev/null; echo code $?")).unwrap();
+        shell.exp_string("ready").unwrap();
+        shell.send_line("typed").unwrap();
+        shell.exp_string("<typed>").unwrap();
+        shell.exp_string("code 0").unwrap();
+        shell.wait_for_prompt().unwrap();
+    }
+    says(&mut shell, "echo still $((40 + 2))", &["still 42"]);
+}
+
+#[test]
 fn a_hangup_reaches_the_job() {
     let folder = tempfile::tempdir().unwrap();
     let ready = folder.path().join("ready");

@@ -41,6 +41,13 @@ fn line() -> Vec<u8> {
     line
 }
 
+/// Log lines of what takes more room in a log than here.
+pub fn quotes() {
+    for text in ["\"", "\\", "\u{1b}", "\u{202e}"].iter().cycle().take(4_000) {
+        log::info!("{}", text.repeat(2_048));
+    }
+}
+
 /// Resources that are made and never given back.
 pub fn handles() {
     for count in 0_u64.. {

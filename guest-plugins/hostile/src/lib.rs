@@ -44,8 +44,13 @@ fn follow(variable: &str) -> Result<(), String> {
         "nap" => wrapper_hook::sleep(Duration::from_millis(rest.parse().expect("milliseconds"))),
         "recurse" => drop(recurse(1)),
         "memory" => take_memory(),
+        "memory-again" => {
+            let [refused, given] = [100_000, 1].map(grow);
+            log::info!("grown by 100000 pages: {refused}, and then by one: {given}");
+        }
         "lines" => (0..rest.parse().expect("a number")).for_each(|line: u32| log::info!("line {line} of {rest}")),
         "flood-log" => flood::log(),
+        "flood-quotes" => flood::quotes(),
         "flood-stdout" => flood::stdout(),
         "flood-empty" => flood::empty_lines(),
         "flood-stderr" => flood::stderr(),
@@ -83,6 +88,7 @@ fn follow(variable: &str) -> Result<(), String> {
         }
         "timeout" => show(request("GET", rest).timeout(Duration::from_millis(200)).send()),
         "fetch" => wasi::fetch(&rest.replace("CRLF", "\r\n")),
+        "fetch-with-body" => wasi::fetch_with_body(rest),
         "fetch-with-two-lengths" => wasi::fetch_with_two_lengths(rest),
         "field" => wasi::field(rest),
         _ => return Err(format!("no such instruction: {instruction}")),
@@ -118,6 +124,14 @@ fn trap() {
 #[inline(never)]
 fn recurse(depth: u64) -> u64 {
     if black_box(depth) == 0 { 0 } else { recurse(black_box(depth + 1)) + 1 }
+}
+
+/// Whether its memory could be grown by so many pages.
+fn grow(pages: usize) -> bool {
+    #[cfg(target_arch = "wasm32")]
+    return core::arch::wasm32::memory_grow(0, pages) != usize::MAX;
+    #[cfg(not(target_arch = "wasm32"))]
+    return pages == 0;
 }
 
 fn take_memory() {

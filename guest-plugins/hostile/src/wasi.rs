@@ -124,7 +124,12 @@ pub fn get(port: &str) -> Result<http::FutureIncomingResponse, http::ErrorCode> 
 
 /// `URL`: a GET over `wasi:http`.
 pub fn fetch(url: &str) {
-    show(try_fetch(url, http::Fields::new()));
+    show(try_fetch(url, http::Fields::new(), None));
+}
+
+/// The same with a body whose length is not said.
+pub fn fetch_with_body(url: &str) {
+    show(try_fetch(url, http::Fields::new(), Some(b"the body")));
 }
 
 /// The same with two lengths for a body that there is not.
@@ -135,7 +140,7 @@ pub fn fetch_with_two_lengths(url: &str) {
             return log::info!("field: {error:?}");
         }
     }
-    show(try_fetch(url, fields));
+    show(try_fetch(url, fields, None));
 }
 
 fn show(result: Result<(u16, Vec<u8>), http::ErrorCode>) {
@@ -145,10 +150,10 @@ fn show(result: Result<(u16, Vec<u8>), http::ErrorCode>) {
     }
 }
 
-fn try_fetch(url: &str, fields: http::Fields) -> Result<(u16, Vec<u8>), http::ErrorCode> {
+fn try_fetch(url: &str, fields: http::Fields, body: Option<&[u8]>) -> Result<(u16, Vec<u8>), http::ErrorCode> {
     let internal = |what: &str| http::ErrorCode::InternalError(Some(what.to_owned()));
     let (scheme, rest) = url.split_once("://").ok_or_else(|| internal("no scheme"))?;
-    let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+    let (authority, path) = rest.find(['/', '?']).map_or((rest, ""), |at| rest.split_at(at));
     let scheme = match scheme {
         "http" => http::Scheme::Http,
         "https" => http::Scheme::Https,
@@ -158,7 +163,14 @@ fn try_fetch(url: &str, fields: http::Fields) -> Result<(u16, Vec<u8>), http::Er
     request.set_scheme(Some(&scheme)).map_err(|()| internal("scheme"))?;
     request.set_authority(Some(authority)).map_err(|()| internal("authority"))?;
     request.set_path_with_query(Some(path)).map_err(|()| internal("path"))?;
+    let outgoing = body.map(|_| request.body().expect("it is taken once"));
     let answer = outgoing_handler::handle(request, None)?;
+    if let (Some(outgoing), Some(bytes)) = (outgoing, body) {
+        let stream = outgoing.write().expect("it is taken once");
+        stream.blocking_write_and_flush(bytes).map_err(|_| internal("write"))?;
+        drop(stream);
+        http::OutgoingBody::finish(outgoing, None)?;
+    }
     answer.subscribe().block();
     let response = answer.get().expect("it is ready").expect("it is taken once")?;
     let body = response.consume().map_err(|()| internal("body"))?;

@@ -52,6 +52,8 @@ pub enum Invocation {
         path: PathBuf,
         /// Whatever is there.
         force: bool,
+        /// Form of the log.
+        format: LogFormat,
     },
 }
 
@@ -89,8 +91,8 @@ pub struct Options {
     pub map_exit: ExitMap,
     /// Where compiled plugins are kept.
     pub cache: Option<PathBuf>,
-    /// Where an account of the run is to be written.
-    pub report: Option<PathBuf>,
+    /// Where an account of the run is to be written, or why it cannot be.
+    pub report: Option<Result<PathBuf, String>>,
     /// Form of the log.
     pub log_format: LogFormat,
     /// The least of what is logged.
@@ -114,10 +116,10 @@ impl Invocation {
                 return Err(code::REFUSED);
             }
         };
-        if let Some(path) = arguments.install {
-            return Ok(Self::Install { path, force: arguments.force });
-        }
         let format = likely_format(arguments.log_format, words);
+        if let Some(path) = arguments.install {
+            return Ok(Self::Install { path, force: arguments.force, format });
+        }
         let mut command = arguments.command.clone().into_iter();
         let program = if arguments.check { None } else { command.next() };
         let options = Options::with_environment(arguments, environment::variable).map_err(|error| {
@@ -140,7 +142,7 @@ fn likely_format(option: Option<LogFormat>, words: &[OsString]) -> LogFormat {
         at if arguments[at].contains('=') => arguments[at].split_once('=')?.1.parse().ok(),
         at => arguments.get(at + 1)?.parse().ok(),
     };
-    let variable = || environment::variable("WRAPPER_LOG_FORMAT")?.to_str()?.parse().ok();
+    let variable = || environment::variable("WRAPPER_LOG_FORMAT")?.to_str()?.trim().parse().ok();
     option.or_else(given).or_else(variable).unwrap_or_default()
 }
 
@@ -159,12 +161,13 @@ fn usage_error(text: &str) -> String {
 
 impl Options {
     fn with_environment(arguments: Arguments, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, String> {
+        // What a file or a manifest has around a value, such as the end of its line, is no part of it.
         let text = |name: &str| {
-            let value = variable(name).filter(|value| !value.is_empty());
-            value
-                .map(|value| value.into_string().map_err(|value| format!("{name}: {value:?} is not UTF-8")))
-                .transpose()
+            let value = variable(name).map(OsString::into_string).transpose();
+            let value = value.map_err(|value| format!("{name}: {value:?} is not UTF-8"))?;
+            Ok::<_, String>(value.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()))
         };
+        let report = setting(arguments.report, "WRAPPER_REPORT", &text, path)?.map(|path| absolute(&path));
         Ok(Self {
             plugins: match (arguments.plugins.as_slice(), text("WRAPPER_PLUGIN_PATH")?) {
                 ([], None) => {
@@ -188,15 +191,14 @@ impl Options {
                 parent_death: setting(arguments.pdeathsig, "WRAPPER_PDEATHSIG", &text, str::parse)?,
                 grace: setting(arguments.grace, "WRAPPER_GRACE", &text, parse_duration)?,
                 wait_all: setting(arguments.wait_all, "WRAPPER_WAIT_ALL", &text, parse_duration)?,
+                written_at_the_end: report.as_ref().and_then(|path| path.clone().ok()),
             },
             map_exit: match arguments.map_exit {
                 none if none.is_empty() => setting(None, "WRAPPER_MAP_EXIT", &text, str::parse)?.unwrap_or_default(),
                 mappings => mappings.into(),
             },
             cache: setting(arguments.cache, "WRAPPER_CACHE", &text, path)?,
-            report: setting(arguments.report, "WRAPPER_REPORT", &text, path)?
-                .map(|path| absolute(&path))
-                .transpose()?,
+            report,
             log_format: setting(arguments.log_format, "WRAPPER_LOG_FORMAT", &text, str::parse)?.unwrap_or_default(),
             log_level: setting(arguments.log_level, "WRAPPER_LOG", &text, str::parse)?.unwrap_or_default(),
         })
@@ -207,9 +209,11 @@ fn path(text: &str) -> Result<PathBuf, String> {
     Ok(PathBuf::from(text))
 }
 
-/// A path that stays the same when the wrapper moves to `/`.
+/// A path that stays the same when the wrapper moves to `/`, or why there is none, such as in a folder that was removed: that is
+/// no reason not to start a job.
 fn absolute(path: &Path) -> Result<PathBuf, String> {
-    std::path::absolute(path).map_err(|error| format!("report '{}': {}", path.display(), report::os_words(&error)))
+    let why = |error| format!("{}: there is no working directory: {}", path.display(), report::os_words(&error));
+    std::path::absolute(path).map_err(why)
 }
 
 fn parse_plugins<'a>(specs: impl IntoIterator<Item = &'a str>, origin: &str) -> Result<Vec<PluginSpec>, String> {

@@ -4,12 +4,22 @@ use super::Phase;
 use crate::{
     plugin::{LoadError, Material, Plugin},
     process,
-    report::{one_line, os_words, size},
+    report::{LONGEST, one_line, os_words, size},
     sandbox::{Guest, JobFacts, State, limits},
 };
-use std::{mem::ManuallyDrop, time::Instant};
-use wasmtime::{Store, Trap, WasmBacktrace, component::Instance};
+use std::{
+    fmt::{self, Write as _},
+    mem::ManuallyDrop,
+    time::Instant,
+};
+use wasmtime::{
+    Store, Trap, WasmBacktrace,
+    component::{Instance, ResourceTableError},
+};
 use wasmtime_wasi::I32Exit;
+
+/// After so many turns of its tasks the runtime looks at its timers. One turn takes a while where a server sends without end.
+const TURNS: u32 = 4;
 
 /// What a hook needs to run, whatever it will be told.
 ///
@@ -24,7 +34,8 @@ pub(super) struct Ready {
 impl Ready {
     pub(super) fn new(plugin: &Plugin, material: Result<Material, LoadError>) -> Result<Self, String> {
         let material = material.map_err(|error| error.to_string())?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_io().enable_time().event_interval(TURNS).build();
         let runtime = runtime.map_err(|error| format!("the hook cannot be run: {}", os_words(&error)))?;
         let (runtime, guest) = (ManuallyDrop::new(runtime), ManuallyDrop::new(plugin.guest(material)));
         Ok(Self { runtime, guest, instance: None })
@@ -64,6 +75,7 @@ pub(super) fn run(
     deadline: Instant,
     option: &str,
 ) -> Result<Vec<u8>, String> {
+    process::log_until(Some(deadline));
     let guest = (*guest).as_ref().map_err(explain)?;
     let left = deadline.saturating_duration_since(Instant::now());
     let deadline = tokio::time::Instant::from_std(deadline);
@@ -109,6 +121,12 @@ fn explain(error: &wasmtime::Error) -> String {
     if let Some(I32Exit(code)) = error.downcast_ref() {
         return format!("exited with code {code} instead of returning");
     }
+    if let Some(ResourceTableError::Full) = error.downcast_ref() {
+        return format!(
+            "it holds {} handles, and may hold no more: it frees none, or frees them late",
+            limits::HANDLES
+        );
+    }
     let Some(trap) = error.downcast_ref::<Trap>() else {
         // The causes are shown, but not the addresses of a backtrace.
         let causes: Vec<_> = error.chain().map(ToString::to_string).filter(|cause| !cause.contains('\n')).collect();
@@ -116,11 +134,22 @@ fn explain(error: &wasmtime::Error) -> String {
     };
     let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
     // A plugin without names, as they are handed out, would show only numbers.
-    let names: Vec<_> = frames.iter().filter_map(|frame| frame.func_name()).map(demangled).collect();
-    let place = if names.is_empty() { String::new() } else { format!(", in {}", names.join(" < ")) };
-    one_line(&format!("trapped: {trap}{place}"))
+    let mut text = Short(format!("trapped: {trap}"));
+    for (index, name) in frames.iter().filter_map(|frame| frame.func_name()).enumerate() {
+        let before = if index == 0 { ", in " } else { " < " };
+        if write!(text, "{before}{:#}", rustc_demangle::demangle(name)).is_err() {
+            break;
+        }
+    }
+    one_line(&text.0)
 }
 
-fn demangled(name: &str) -> String {
-    format!("{:#}", rustc_demangle::demangle(name))
+/// A text that takes no more when it is longer than a line is: a short name may stand for a megabyte.
+struct Short(String);
+
+impl fmt::Write for Short {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        self.0.push_str(&piece[..piece.floor_char_boundary(LONGEST)]);
+        if self.0.len() > LONGEST { Err(fmt::Error) } else { Ok(()) }
+    }
 }

@@ -7,7 +7,7 @@ mod guest;
 
 use crate::{
     plugin::{self, HOOK_TIMEOUT, Plugin},
-    process::{self, Bounds, Isolated, IsolationError, Moment, Prepared, Signal, Supervisor},
+    process::{self, Bounds, Isolated, IsolationError, Moment, Output, Prepared, Signal, Supervisor},
     report::{HookResult, Outcome, millis, one_line, size},
     sandbox::{JobFacts, bindings::wrapper::hook::types::ExitStatus, limits},
 };
@@ -88,6 +88,7 @@ pub fn before_start(
     let mut seen = Vec::new();
     let gates = plugins.iter_mut().filter(|plugin| plugin.has_before_start());
     for (index, plugin) in gates.enumerate() {
+        process::log_until(Some(deadline));
         let left = deadline.saturating_duration_since(Instant::now());
         let time = if plugin.required { left } else { share(left, count - index) };
         let patience = plugin.patience.filter(|_| !is_set).map(|patience| patience.saturating_sub(spent).max(time));
@@ -145,6 +146,7 @@ pub fn after_exit(
             if let Some(at) = asked.filter(|at| *at > began) {
                 deadline = deadline.min(at + time);
             }
+            process::log_until(Some(deadline));
             let left = deadline.saturating_duration_since(Instant::now());
             let usual = share(left, count);
             count -= 1;
@@ -312,6 +314,7 @@ impl Round<'_> {
 
     fn start(&self, plugin: &Plugin, deadline: Instant, option: &str) -> io::Result<Isolated> {
         Isolated::start(
+            Output::Few,
             bounds(plugin),
             || plugin.material(),
             |material| run(&self.phase, plugin, Ready::new(plugin, material)?, self.job, deadline, option),

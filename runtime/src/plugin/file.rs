@@ -9,7 +9,7 @@ use super::{
     load::{self, Bytes, Unchecked},
 };
 use crate::{
-    process::{Bounds, Isolated, IsolationError, Moment, Supervisor},
+    process::{Bounds, Isolated, IsolationError, Moment, Output, Supervisor},
     sandbox::Code,
 };
 use std::{
@@ -75,7 +75,7 @@ impl PluginFile {
             let facts = opened.and_then(|opened| Facts::of(opened, spec));
             facts.map(Facts::to_bytes).map_err(|error| error.to_string())
         };
-        let result = supervisor.isolated(Moment::Loading, load::bounds(spec), deadline, prepare, work);
+        let result = supervisor.isolated(Moment::Loading, Output::Few, load::bounds(spec), deadline, prepare, work);
         let mut bytes = [0; FACTS];
         result.map_err(explain)?.read_exact(&mut bytes).map_err(LoadError::Unreadable)?;
         let facts = Facts::from_bytes(bytes);
@@ -199,10 +199,11 @@ impl PluginFile {
             }
             Ok(bytes)
         };
-        match entry {
-            Some(entry) => Isolated::start_into(entry.file().try_clone()?, bounds, read, work),
-            None => Isolated::start(bounds, read, work),
-        }
+        let output = match entry {
+            Some(entry) => Output::Into(entry.file().try_clone()?),
+            None => Output::Many,
+        };
+        Isolated::start(output, bounds, read, work)
     }
 }
 

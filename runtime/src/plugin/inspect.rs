@@ -5,7 +5,7 @@ use super::{
     load::{self, Bytes, Unchecked},
 };
 use crate::{
-    process::{Moment, Supervisor},
+    process::{Moment, Output, Supervisor},
     report::{LogFormat, printable},
     sandbox::imports::Treatment,
 };
@@ -41,7 +41,7 @@ pub fn inspect(
         Source::File(path) => Some(load::open(path).and_then(|file| Bytes::read(&file))),
     };
     let work = |bytes| Ok(Inspection::of(spec, bytes).told(format));
-    let told = supervisor.isolated(Moment::Loading, load::bounds(spec), deadline, prepare, work);
+    let told = supervisor.isolated(Moment::Loading, Output::Many, load::bounds(spec), deadline, prepare, work);
     let told = told.and_then(|mut file| {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;

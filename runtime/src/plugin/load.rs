@@ -8,8 +8,11 @@ use crate::{
 };
 use sha2::Digest as _;
 use std::{
-    fs::File,
-    os::{fd::AsRawFd as _, unix::fs::FileExt as _},
+    fs::{File, Metadata, OpenOptions},
+    os::{
+        fd::AsRawFd as _,
+        unix::fs::{FileExt as _, OpenOptionsExt as _},
+    },
     path::{Path, PathBuf},
 };
 use wasmtime::{
@@ -40,15 +43,18 @@ pub struct Compiled {
 
 /// Opens a plugin's file. A pipe or a device is none: it might never end.
 pub fn open(path: &Path) -> Result<File, LoadError> {
-    // Asked before it is opened: to open a pipe that nobody writes to would wait for ever.
-    let file = path.metadata().map_err(LoadError::Unreadable)?;
-    if !file.is_file() {
-        return Err(LoadError::NotAFile);
-    }
-    if file.len() > limits::PLUGIN_FILE {
-        return Err(LoadError::TooLarge);
-    }
-    File::open(path).map_err(LoadError::Unreadable)
+    let is_meant = |file: &Metadata| match file {
+        file if !file.is_file() => Err(LoadError::NotAFile),
+        file if file.len() > limits::PLUGIN_FILE => Err(LoadError::TooLarge),
+        _ => Ok(()),
+    };
+    // Some devices do something when they are opened.
+    is_meant(&path.metadata().map_err(LoadError::Unreadable)?)?;
+    // Another may have taken its place meanwhile, or somebody have a lease of it (fcntl(2)): neither is waited for.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
+    let file = file.map_err(LoadError::Unreadable)?;
+    is_meant(&file.metadata().map_err(LoadError::Unreadable)?)?;
+    Ok(file)
 }
 
 /// A plugin's bytes, and their digest.

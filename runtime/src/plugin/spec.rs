@@ -113,8 +113,16 @@ impl Source {
             Self::BuiltIn(built_in) => built_in.name.to_owned(),
             Self::File(path) => {
                 let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
-                // It stands before a colon in each of its lines, where `wrapper` stands in those of the wrapper's own.
-                let name = name.replace([':', ' '], "_");
+                // It stands before a colon in each of its lines, where `wrapper` stands in those of the wrapper's own. Many a
+                // letter looks like another, and only these do not.
+                let name = name.chars().fold(String::new(), |mut name, character| {
+                    match character {
+                        ':' | ' ' => name.push('_'),
+                        _ if character.is_ascii() => name.push(character),
+                        _ => name.extend(character.escape_unicode()),
+                    }
+                    name
+                });
                 if name == "wrapper" { "wrapper.wasm".to_owned() } else { name }
             }
         }

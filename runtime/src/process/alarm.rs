@@ -1,56 +1,116 @@
-//! Timers for a process that runs a guest: signals, without a thread that would take longer to start than most hooks take
-//! to run.
+//! Timers: signals, without a thread that would take longer to start than most hooks take to run. They are interval timers
+//! (setitimer(2)), of which a process has one of each kind for itself. Others take from what a user has over all processes
+//! (RLIMIT_SIGPENDING).
 
-use std::{io, mem, ptr, time::Duration};
+use super::mask::Mask;
+use std::{
+    io, mem, ptr,
+    sync::{
+        Once,
+        atomic::{AtomicBool, AtomicPtr, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+type Work = Box<dyn Fn() + Send + Sync>;
+
+/// What a timer's signal does.
+static WORK: AtomicPtr<Work> = AtomicPtr::new(ptr::null_mut());
+
+/// Whether a SIGALRM came that was no timer's, while the handler was there for one.
+static OTHER: AtomicBool = AtomicBool::new(false);
+
+/// How soon a signal comes again that came just before the call that it is to cut short.
+const AGAIN: Duration = Duration::from_millis(1);
 
 /// Calls this whenever the process has had a CPU for so long, and after a while at every such tick, busy or not. It is called
-/// in a signal handler (SIGALRM) for as long as the process lives: so it must do no more than a handler may
-/// (signal-safety(7)). A process that sleeps until then is not woken.
-pub fn at_every<F: Fn() + Send + Sync + 'static>(tick: Duration, after: Duration, work: F) -> io::Result<()> {
+/// in a signal handler for as long as the process lives: so it must do no more than a handler may (signal-safety(7)). A process
+/// that sleeps until then is not woken.
+pub fn at_every(tick: Duration, after: Duration, work: impl Fn() + Send + Sync + 'static) -> io::Result<()> {
     // Never freed: the timers may go off until the end.
-    let work: &'static F = Box::leak(Box::new(work));
-    // A timer's first time of zero would be none at all.
-    let (tick, after) = (timespec(tick), timespec(after.max(Duration::from_nanos(1))));
-    // SAFETY: the structures are plain data, and the pointers to them are valid for the duration of each call. The handler
-    // gets the pointer to `work` with each signal of these timers, and makes nothing of any other signal.
-    unsafe {
-        let mut action: libc::sigaction = mem::zeroed();
-        action.sa_sigaction = handler::<F> as *const () as libc::sighandler_t;
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
-        if libc::sigaction(libc::SIGALRM, &action, ptr::null_mut()) != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        for (clock, first) in [(libc::CLOCK_PROCESS_CPUTIME_ID, tick), (libc::CLOCK_MONOTONIC, after)] {
-            let mut event: libc::sigevent = mem::zeroed();
-            event.sigev_notify = libc::SIGEV_SIGNAL;
-            event.sigev_signo = libc::SIGALRM;
-            event.sigev_value.sival_ptr = (&raw const *work).cast_mut().cast();
-            let mut timer: libc::timer_t = ptr::null_mut();
-            let times = libc::itimerspec { it_interval: tick, it_value: first };
-            if libc::timer_create(clock, &mut event, &mut timer) != 0
-                || libc::timer_settime(timer, 0, &times, ptr::null_mut()) != 0
-            {
-                return Err(io::Error::last_os_error());
-            }
-        }
-        let mut alarm: libc::sigset_t = mem::zeroed();
-        libc::sigemptyset(&mut alarm);
-        libc::sigaddset(&mut alarm, libc::SIGALRM);
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, &alarm, ptr::null_mut());
+    WORK.store(Box::into_raw(Box::new(Box::new(work))), Ordering::Release);
+    for (timer, signal, first) in [(libc::ITIMER_PROF, libc::SIGPROF, tick), (libc::ITIMER_REAL, libc::SIGALRM, after)]
+    {
+        handle(signal)?;
+        set(timer, first, tick)?;
+        Mask::of(signal).unblock()?;
     }
     Ok(())
 }
 
-fn timespec(time: Duration) -> libc::timespec {
-    libc::timespec { tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() }
+/// Makes a call that may be held up, and cuts it short after this time: then it ends as by any signal that has a handler (EINTR).
+///
+/// A timer that runs goes on afterwards. The caller's may be one: it outlives the execution of a program (alarm(2)).
+pub(super) fn cut_short<T>(after: Duration, call: impl FnOnce() -> T) -> T {
+    static HANDLER: Once = Once::new();
+    // An error leaves the call to take as long as it takes; there is no reason for one.
+    HANDLER.call_once(|| drop(handle(libc::SIGALRM)));
+    let began = Instant::now();
+    let timer = set(libc::ITIMER_REAL, after, AGAIN);
+    let mask = Mask::of(libc::SIGALRM).unblock();
+    let result = call();
+    if let Ok((left, interval)) = timer {
+        let left =
+            if left.is_zero() { left } else { left.saturating_sub(began.elapsed()).max(Duration::from_micros(1)) };
+        drop(set(libc::ITIMER_REAL, left, interval));
+    }
+    if let Ok(mask) = mask {
+        drop(mask.set());
+    }
+    result
 }
 
-extern "C" fn handler<F: Fn()>(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
-    // SAFETY: the kernel gives a valid siginfo. Only a timer's signal has SI_TIMER, and the value of each of this process's
-    // timers points to the work.
-    unsafe {
-        if (*info).si_code == libc::SI_TIMER {
-            (*(*info).si_value().sival_ptr.cast::<F>())();
+/// Whether a SIGALRM came meanwhile that is the job's. It is told of once.
+pub(super) fn came_meanwhile() -> bool {
+    OTHER.load(Ordering::Relaxed) && OTHER.swap(false, Ordering::Relaxed)
+}
+
+/// Starts a timer, or ends it with a time of zero. Returns what was left of the one before, and its interval.
+fn set(timer: libc::c_int, first: Duration, interval: Duration) -> io::Result<(Duration, Duration)> {
+    let (new, mut old) = ([interval, first].map(timeval), [timeval(Duration::ZERO); 2]);
+    // SAFETY: the pointers are to two values each, as in `itimerval`, for the duration of the call.
+    let result = unsafe { libc::syscall(libc::SYS_setitimer, timer, new.as_ptr(), old.as_mut_ptr()) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let [interval, left] = old.map(|time| {
+        Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0))
+            + Duration::from_micros(u64::try_from(time.tv_usec).unwrap_or(0))
+    });
+    Ok((left, interval))
+}
+
+/// To a microsecond, and no less than one if it is not zero: that would be no timer at all.
+fn timeval(time: Duration) -> libc::timeval {
+    let time = if time.is_zero() { time } else { time.max(Duration::from_micros(1)) };
+    libc::timeval {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_usec: i64::from(time.subsec_micros()),
+    }
+}
+
+fn handle(signal: libc::c_int) -> io::Result<()> {
+    // SAFETY: the structure is plain data, and the pointer to it is valid for the duration of the call.
+    let result = unsafe {
+        let mut action: libc::sigaction = mem::zeroed();
+        action.sa_sigaction = handler as *const () as libc::sighandler_t;
+        // Without SA_RESTART: a call that is held up is to end.
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        libc::sigaction(signal, &action, ptr::null_mut())
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: the kernel gives a valid siginfo. Its code is at most 0 for what a process sent (sigaction(2)).
+    if unsafe { (*info).si_code } <= 0 {
+        if signal == libc::SIGALRM {
+            OTHER.store(true, Ordering::Relaxed);
         }
+        return;
+    }
+    // SAFETY: it is null, or what `at_every` has put there, which is never freed.
+    if let Some(work) = unsafe { WORK.load(Ordering::Acquire).as_ref() } {
+        work();
     }
 }

@@ -3,11 +3,11 @@
 //! * Signals are blocked, so that none is lost from here on. Before this, the kernel drops those that are sent to process 1
 //!   of a container, and ends any other process, as it does with every program that has just been executed. The kernel is told
 //!   to begin with `wrapper_entry`, which does this with its first instructions and then goes on to the C library's own start.
-//! * What the caller had SIGPIPE and SIGCHLD do is noted, for [`super::spawn`] to restore: the wrapper changes it.
+//! * What the caller had SIGPIPE, SIGCHLD and SIGALRM do is noted, for [`super::spawn`] to restore: the wrapper changes it.
 //! * Where descriptor 0, 1 or 2 is closed, its place would be taken by the next socket, and a line of log written to that. So
 //!   it is filled, with something that the job does not inherit: a socket whose other end is closed.
 
-use super::mask::Mask;
+use super::{descriptors, mask::Mask};
 use std::sync::{
     OnceLock,
     atomic::{AtomicBool, AtomicU64, Ordering},
@@ -73,9 +73,11 @@ std::arch::global_asm!(
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 static EVERY_SIGNAL: Mask = Mask::ALL;
 
-/// Whether the caller ignored SIGPIPE and SIGCHLD: the two whose disposition changes in this process.
-static PIPE_IGNORED: AtomicBool = AtomicBool::new(false);
-static CHLD_IGNORED: AtomicBool = AtomicBool::new(false);
+/// The signals whose disposition changes in this process.
+const CHANGED: [libc::c_int; 3] = [libc::SIGPIPE, libc::SIGCHLD, libc::SIGALRM];
+
+/// Whether the caller ignored them.
+static IGNORED: [AtomicBool; CHANGED.len()] = [const { AtomicBool::new(false) }; CHANGED.len()];
 
 /// The C runtime calls what stands in this section before `main`.
 #[used]
@@ -84,18 +86,13 @@ static BEFORE_MAIN: extern "C" fn() = before_main;
 
 extern "C" fn before_main() {
     callers_mask();
-    PIPE_IGNORED.store(is_ignored(libc::SIGPIPE), Ordering::Relaxed);
-    CHLD_IGNORED.store(is_ignored(libc::SIGCHLD), Ordering::Relaxed);
+    for (signal, ignored) in CHANGED.into_iter().zip(&IGNORED) {
+        ignored.store(is_ignored(signal), Ordering::Relaxed);
+    }
     for descriptor in 0..3 {
-        // SAFETY: the pointer is to two valid integers for the duration of the call.
-        unsafe {
-            let mut ends = [0; 2];
-            if libc::fcntl(descriptor, libc::F_GETFD) < 0
-                && libc::socketpair(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0, ends.as_mut_ptr()) == 0
-            {
-                // The first end has the lowest free number, which is this one, as those below it are open.
-                libc::close(ends[1]);
-            }
+        // SAFETY: no pointers.
+        if unsafe { libc::fcntl(descriptor, libc::F_GETFD) } < 0 {
+            descriptors::fill();
         }
     }
 }
@@ -117,7 +114,8 @@ fn is_ignored(signal: libc::c_int) -> bool {
 }
 
 /// The signals whose disposition this process has changed, and what the caller had given it.
-pub(super) fn callers_dispositions() -> [(libc::c_int, libc::sighandler_t); 2] {
-    [(libc::SIGPIPE, &PIPE_IGNORED), (libc::SIGCHLD, &CHLD_IGNORED)]
-        .map(|(signal, ignored)| (signal, if ignored.load(Ordering::Relaxed) { libc::SIG_IGN } else { libc::SIG_DFL }))
+pub(super) fn callers_dispositions() -> [(libc::c_int, libc::sighandler_t); CHANGED.len()] {
+    std::array::from_fn(|at| {
+        (CHANGED[at], if IGNORED[at].load(Ordering::Relaxed) { libc::SIG_IGN } else { libc::SIG_DFL })
+    })
 }

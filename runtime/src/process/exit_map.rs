@@ -44,7 +44,7 @@ impl FromStr for ExitMap {
 
     /// Mappings with commas between.
     fn from_str(text: &str) -> Result<Self, String> {
-        text.split(',').map(str::parse).collect::<Result<_, _>>().map(Self)
+        text.split(',').map(|mapping| mapping.trim().parse()).collect::<Result<_, _>>().map(Self)
     }
 }
 

@@ -83,8 +83,7 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_getrandom,
     libc::SYS_nanosleep,
     libc::SYS_restart_syscall,
-    libc::SYS_timer_create,
-    libc::SYS_timer_settime,
+    libc::SYS_setitimer,
     // Waiting.
     libc::SYS_epoll_create1,
     libc::SYS_epoll_ctl,

@@ -4,11 +4,11 @@
 //! run out of memory, overflow its stack, find a flaw in the compiler or take for ever: the init lives on, and with it the
 //! job's exit code.
 
-use super::{ExitStatus, harden, signal::Signal, stderr::take_for_the_log};
+use super::{ExitStatus, descriptors, harden, signal::Signal, stderr::take_for_the_log};
 use std::{
     fs::{self, File},
     io::{self, PipeWriter, Read as _, Seek as _, Write as _},
-    os::fd::{AsRawFd as _, FromRawFd as _},
+    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
@@ -25,6 +25,9 @@ const NO_ROOM: u8 = 102;
 /// What is read of an error, in bytes.
 const LONGEST_ERROR: u64 = 64 << 10;
 
+/// What a pipe takes at the least, in bytes.
+const FEW: usize = libc::PIPE_BUF;
+
 /// What tells prepared work that it is not needed.
 const DISMISSAL: &[u8] = &[0];
 
@@ -40,6 +43,17 @@ pub struct Bounds {
     pub native: bool,
     /// At a low priority, and with no more than this time on a CPU.
     pub background: Option<Duration>,
+}
+
+/// Where the result is put.
+#[derive(Debug)]
+pub enum Output {
+    /// A pipe, which takes [`FEW`] bytes whatever room there is elsewhere. Of an error it is so much.
+    Few,
+    /// A file without a name.
+    Many,
+    /// This file, which is empty. The result is on disk when the process has ended.
+    Into(File),
 }
 
 /// Why there is no result.
@@ -98,7 +112,7 @@ impl Prepared {
             unsafe { libc::close(parents) };
             prepare()
         };
-        let work = Isolated::start(bounds, prepare, |prepared| {
+        let work = Isolated::start(Output::Few, bounds, prepare, |prepared| {
             let ready = ready(prepared);
             // At once, and not up to the end of the pipe, of which a process that was started later has the other end too.
             let mut told = vec![0; libc::PIPE_BUF];
@@ -137,53 +151,43 @@ impl Isolated {
     ///
     /// What it needs files for comes first, in `prepare`: after that there are none for it.
     pub fn start<T>(
+        output: Output,
         bounds: Bounds,
         prepare: impl FnOnce() -> T,
         work: impl FnOnce(T) -> Result<Vec<u8>, String>,
     ) -> io::Result<Self> {
-        // SAFETY: the name is a C string; the descriptor is new and nobody else's.
-        let output = unsafe {
-            match libc::memfd_create(c"result".as_ptr(), libc::MFD_CLOEXEC) {
-                -1 => return Err(io::Error::last_os_error()),
-                descriptor => File::from_raw_fd(descriptor),
+        let (output, mut result, longest, is_kept) = match output {
+            Output::Few => {
+                let (reader, writer) = io::pipe()?;
+                (File::from(OwnedFd::from(reader)), File::from(OwnedFd::from(writer)), FEW, false)
             }
+            Output::Many => {
+                let file = nameless()?;
+                (file.try_clone()?, file, usize::MAX, false)
+            }
+            Output::Into(file) => (file.try_clone()?, file, usize::MAX, true),
         };
-        Self::begin(output, |_| Ok(()), bounds, prepare, work)
-    }
-
-    /// The same with an empty file for the result, which is on disk when the process has ended.
-    pub fn start_into<T>(
-        output: File,
-        bounds: Bounds,
-        prepare: impl FnOnce() -> T,
-        work: impl FnOnce(T) -> Result<Vec<u8>, String>,
-    ) -> io::Result<Self> {
-        Self::begin(output, File::sync_data, bounds, prepare, work)
-    }
-
-    fn begin<T>(
-        mut output: File,
-        keep: impl FnOnce(&File) -> io::Result<()>,
-        bounds: Bounds,
-        prepare: impl FnOnce() -> T,
-        work: impl FnOnce(T) -> Result<Vec<u8>, String>,
-    ) -> io::Result<Self> {
         // SAFETY: there is one thread, so the child finds no lock held by another that is not there any more.
         match unsafe { libc::fork() } {
             -1 => Err(io::Error::last_os_error()),
             0 => {
                 limit(bounds);
+                descriptors::let_go(None);
                 let confined = || {
                     let prepared = prepare();
                     confine(bounds);
                     work(prepared)
                 };
-                let (code, bytes) = match catch_unwind(AssertUnwindSafe(confined)) {
+                let (code, mut bytes) = match catch_unwind(AssertUnwindSafe(confined)) {
                     Ok(Ok(bytes)) => (0, bytes),
                     Ok(Err(why)) => (FAILED, why.into_bytes()),
                     Err(_) => (PANICKED, Vec::new()),
                 };
-                let is_written = bytes.is_empty() || output.write_all(&bytes).and_then(|()| keep(&output)).is_ok();
+                if code == FAILED {
+                    bytes.truncate(longest);
+                }
+                let is_written =
+                    bytes.len() <= longest && result.write_all(&bytes).is_ok() && (!is_kept || sync(&result));
                 let code = if is_written { code } else { NO_ROOM };
                 // SAFETY: no pointers. Nothing of the parent's is to be flushed or dropped here.
                 unsafe { libc::_exit(code.into()) }
@@ -194,7 +198,8 @@ impl Isolated {
 
     /// What came of it, when its process has ended.
     pub(super) fn result(mut self) -> Result<File, IsolationError> {
-        self.output.rewind()?;
+        // A pipe has no beginning to go back to.
+        drop(self.output.rewind());
         match self.ended.unwrap_or(ExitStatus::Exited(PANICKED)) {
             ExitStatus::Exited(0) => Ok(self.output),
             ExitStatus::Exited(FAILED) => {
@@ -205,6 +210,25 @@ impl Isolated {
             ExitStatus::Exited(NO_ROOM) => Err(IsolationError::NoRoom),
             other => Err(IsolationError::Died(other)),
         }
+    }
+}
+
+/// A file without a name, in memory if it can be.
+fn nameless() -> io::Result<File> {
+    // SAFETY: the name is a C string; the descriptor is new and nobody else's.
+    match unsafe { libc::memfd_create(c"result".as_ptr(), libc::MFD_CLOEXEC) } {
+        // Some profiles of container runtimes refuse it.
+        -1 => tempfile::tempfile(),
+        // SAFETY: as before.
+        descriptor => Ok(unsafe { File::from_raw_fd(descriptor) }),
+    }
+}
+
+/// Whether all of it is on disk, as far as the system says so. One that refuses the call has said nothing of the disk.
+fn sync(file: &File) -> bool {
+    match file.sync_data() {
+        Ok(()) => true,
+        Err(error) => matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOSYS | libc::EINVAL)),
     }
 }
 

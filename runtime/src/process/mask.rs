@@ -22,13 +22,27 @@ impl Mask {
         Self(bits)
     }
 
+    /// One signal.
+    pub fn of(signal: libc::c_int) -> Self {
+        Self(1 << (signal - 1))
+    }
+
     /// Makes these the signals that this thread has blocked, and returns those that it had. Async-signal-safe.
     pub fn set(self) -> io::Result<Self> {
+        self.change(libc::SIG_SETMASK)
+    }
+
+    /// Blocks these no longer, and returns what was blocked before.
+    pub fn unblock(self) -> io::Result<Self> {
+        self.change(libc::SIG_UNBLOCK)
+    }
+
+    fn change(self, how: libc::c_int) -> io::Result<Self> {
         let mut before = Self::NONE;
         // SAFETY: the pointers are to sets of the size that is given, for the duration of the call.
         let result = unsafe {
             let (new, old) = (&raw const self, &raw mut before);
-            libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, new, old, size_of::<Self>())
+            libc::syscall(libc::SYS_rt_sigprocmask, how, new, old, size_of::<Self>())
         };
         if result == 0 { Ok(before) } else { Err(io::Error::last_os_error()) }
     }

@@ -30,6 +30,7 @@ impl Supervisor {
             return;
         }
         tracing::info!("the job left processes behind: SIGTERM, and SIGKILL in {}", millis(patience));
+        self.let_go();
         let started = Instant::now();
         signal_descendants(Signal::TERM, job);
         // A stopped process sees the first only when it goes on.
@@ -60,13 +61,15 @@ impl Supervisor {
             if !has_children() {
                 return true;
             }
+            if Instant::now() >= deadline {
+                return false;
+            }
             match self.signals.wait(Some(deadline)) {
-                None => return false,
                 Some(Arrived { signal, .. }) if signal.asks_to_end() => {
                     self.asked_to_end.note();
                     tracing::info!("{signal} ignored: the job has ended, what it left has been told to");
                 }
-                Some(_) => {}
+                _ => {}
             }
         }
     }

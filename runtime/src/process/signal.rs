@@ -25,10 +25,16 @@ impl Signal {
     pub const KILL: Self = Self(libc::SIGKILL);
     /// Goes on after a stop.
     pub const CONT: Self = Self(libc::SIGCONT);
+    /// A timer has run out.
+    pub const ALRM: Self = Self(libc::SIGALRM);
     /// A child has ended, stopped or gone on.
     pub const CHLD: Self = Self(libc::SIGCHLD);
     /// Stops, and cannot be caught.
     pub const STOP: Self = Self(libc::SIGSTOP);
+    /// Stops a process in the background that reads from the terminal.
+    pub const TTIN: Self = Self(libc::SIGTTIN);
+    /// Stops one that sets or writes to it.
+    pub const TTOU: Self = Self(libc::SIGTTOU);
     /// Ctrl-Z.
     pub const TSTP: Self = Self(libc::SIGTSTP);
 

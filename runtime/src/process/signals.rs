@@ -5,11 +5,18 @@
 //! cannot be blocked is a fault of the wrapper's own: the kernel ends a process that faults with the signal blocked.
 
 use super::{
+    alarm,
     before_main::{callers_dispositions, callers_mask},
     mask::Mask,
     signal::Signal,
 };
-use std::{io, process, time::Instant};
+use crate::report::os_words;
+use std::{
+    io, process,
+    sync::Once,
+    thread,
+    time::{Duration, Instant},
+};
 
 /// Signals sent to this process are blocked and can be waited for.
 #[derive(Debug)]
@@ -23,7 +30,7 @@ pub struct Signals {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CallersSignals {
     mask: Mask,
-    dispositions: [(libc::c_int, libc::sighandler_t); 2],
+    dispositions: [(libc::c_int, libc::sighandler_t); 3],
 }
 
 /// A signal that arrived, and what came with it.
@@ -57,17 +64,29 @@ impl Signals {
         drop(self.callers.restore());
     }
 
-    /// Waits for the next signal, until the deadline if there is one. None when it passes.
+    /// Waits for the next signal, until the deadline if there is one. None if there is none, which may be before the deadline:
+    /// who asks looks at the clock.
     pub fn wait(&self, deadline: Option<Instant>) -> Option<Arrived> {
-        loop {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            match Mask::ALL.wait(left) {
-                Ok((number, info)) => return Signal::new(number).map(|signal| arrived(signal, &info, self.own)),
-                // Stopped and continued: wait on.
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return None,
+        /// What is waited in the kernel's stead, if it does not do so.
+        const PAUSE: Duration = Duration::from_millis(10);
+        static TOLD: Once = Once::new();
+        if alarm::came_meanwhile() {
+            return Some(Arrived { signal: Signal::ALRM, own: false, value: None });
+        }
+        let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        match Mask::ALL.wait(left()) {
+            Ok((number, info)) => return Signal::new(number).map(|signal| arrived(signal, &info, self.own)),
+            // Stopped and continued.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                thread::sleep(PAUSE.min(left().unwrap_or(PAUSE)))
+            }
+            Err(error) => {
+                TOLD.call_once(|| tracing::warn!("no signal can be passed on: {}", os_words(&error)));
+                thread::sleep(PAUSE.min(left().unwrap_or(PAUSE)));
             }
         }
+        None
     }
 
     pub(super) fn callers(&self) -> CallersSignals {

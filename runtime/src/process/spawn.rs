@@ -1,6 +1,6 @@
 //! Starting the job.
 
-use super::{ExitStatus, Signal, Signals, code, signals::CallersSignals, terminal::Terminal};
+use super::{ExitStatus, Signal, Signals, code, program, signals::CallersSignals, terminal::Terminal};
 use crate::report::{os_words, printable};
 use std::{
     env,
@@ -52,7 +52,7 @@ struct Child<'a> {
 /// Stack of the child until it is executed, in bytes.
 const STACK: usize = 16 << 10;
 
-/// What runs a script without `#!`, as execvp(3) has it.
+/// What runs a text without `#!`, as a shell has it; execvp(3) gives it all that is no program.
 const SHELL: &CStr = c"/bin/sh";
 
 /// Where a program is looked for if there is no `PATH`, as glibc has it.
@@ -61,8 +61,8 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 /// Starts a program with its arguments, found in `PATH` as `execvp` does, and returns when it is executed, or the status
 /// that a shell would report where it cannot be.
 ///
-/// It has the caller's streams, environment, working directory (which the wrapper leaves before, for `/`), signal mask and dispositions, a process group of its own,
-/// and the terminal where there is one. `parent_death` is sent to it when the wrapper dies.
+/// It has the caller's streams, environment, working directory (which the wrapper leaves before, for `/`), signal mask and
+/// dispositions, a process group of its own, and the terminal where there is one. `parent_death` is sent to it when the wrapper dies.
 pub(super) fn spawn(
     program: &OsString,
     arguments: &[OsString],
@@ -106,7 +106,14 @@ pub(super) fn spawn(
         (Ok(_), Some(error)) => {
             // SAFETY: the pointer is to a valid integer; the child is this one, and has no more to do than to end.
             unsafe { libc::waitpid(pid, &mut 0, 0) };
-            Err(not_started(&name, &error))
+            // Its name may be relative.
+            let has_entered = child.folder.as_ref().is_some_and(Folder::enter);
+            let why = candidates.iter().find_map(|candidate| program::explain(candidate, &error));
+            if has_entered {
+                Folder::leave();
+            }
+            let why = why.map_or_else(|| os_words(&error), |why| printable(&why));
+            Err(ExitStatus::NotStarted { why: format!("{name}: {why}"), code: code_of(&error) })
         }
         (Err(_), _) => Err(not_started(&name, &io::Error::last_os_error())),
     }
@@ -152,11 +159,15 @@ impl Child<'_> {
             // SAFETY: the words are C strings and end with a null. The environment is this process's own.
             unsafe { libc::execv(candidate.as_ptr(), self.words[1..].as_ptr()) };
             let mut error = io::Error::last_os_error();
-            if error.raw_os_error() == Some(libc::ENOEXEC) {
+            if error.raw_os_error() == Some(libc::ENOEXEC) && program::is_text(candidate) {
                 self.words[1] = candidate.as_ptr();
                 // SAFETY: as before.
                 unsafe { libc::execv(SHELL.as_ptr(), self.words.as_ptr()) };
-                error = io::Error::last_os_error();
+                let shells = io::Error::last_os_error();
+                // Without a shell, it is what the kernel said of the file.
+                if !matches!(shells.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::EACCES)) {
+                    error = shells;
+                }
             }
             match error.raw_os_error() {
                 Some(libc::EACCES) => failure = error,

@@ -1,8 +1,8 @@
 //! The init's loop: wait for a signal, pass it on, reap whoever ended.
 
 use super::{
-    Arrived, Asked, ExitStatus, Job, Signal, Signals,
-    isolate::{Bounds, Isolated, IsolationError, Prepared},
+    Arrived, Asked, ExitStatus, Job, Signal, Signals, descriptors,
+    isolate::{Bounds, Isolated, IsolationError, Output, Prepared},
     memory::give_back,
     reap::{Change, reap_all},
     spawn::spawn,
@@ -11,8 +11,10 @@ use super::{
 use crate::report::millis;
 use std::{
     ffi::OsString,
-    fs::File,
-    io, process,
+    fs::{self, File},
+    io,
+    path::PathBuf,
+    process,
     time::{Duration, Instant},
 };
 
@@ -29,10 +31,16 @@ pub struct Behaviour {
     pub grace: Option<Duration>,
     /// How long the job's descendants may take to end after it.
     pub wait_all: Option<Duration>,
+    /// What is written at the end: an inherited descriptor that leads there is kept.
+    pub written_at_the_end: Option<PathBuf>,
 }
 
 /// From when on a job counts as one that lasts.
 const SETTLE: Duration = Duration::from_millis(50);
+
+/// How long the end of a process is waited for that was killed. Freeing its memory takes a while, and one that another process
+/// traces does not end for its parent.
+const KILL_PATIENCE: Duration = Duration::from_millis(20);
 
 /// How often a line says that the job still waits for a hook.
 const NOTE: Duration = Duration::from_secs(10);
@@ -52,6 +60,8 @@ pub struct Supervisor {
     pub asked_to_end: Asked,
     /// The signals that were passed on, a bit each.
     passed_on: u64,
+    /// Whether the wrapper has let go of what it inherited.
+    has_let_go: bool,
 }
 
 /// Where in the run work is done apart from the job, and what signals then mean.
@@ -89,6 +99,7 @@ impl Supervisor {
             work: Vec::new(),
             asked_to_end: Asked::new(),
             passed_on: 0,
+            has_let_go: false,
         }
     }
 
@@ -99,8 +110,13 @@ impl Supervisor {
 
     /// The signal, if one came by now, that asks the wrapper to end before it has started anything.
     pub fn asked_to_end(&mut self) -> Option<Signal> {
+        // Whatever goes on coming is for the job.
+        let until = Instant::now() + Duration::from_millis(10);
         while let Some(arrived) = self.signals.wait(Some(Instant::now())) {
             self.keep(arrived);
+            if Instant::now() >= until {
+                break;
+            }
         }
         self.early.iter().map(|early| early.signal).find(|signal| signal.asks_to_end())
     }
@@ -111,12 +127,13 @@ impl Supervisor {
     pub fn isolated<T>(
         &mut self,
         moment: Moment<'_>,
+        output: Output,
         bounds: Bounds,
         deadline: Instant,
         prepare: impl FnOnce() -> T,
         work: impl FnOnce(T) -> Result<Vec<u8>, String>,
     ) -> Result<File, IsolationError> {
-        let work = Isolated::start(bounds, prepare, work)?;
+        let work = Isolated::start(output, bounds, prepare, work)?;
         let pid = self.add(work);
         self.finish(pid, moment, deadline)
     }
@@ -163,7 +180,11 @@ impl Supervisor {
             Moment::BeforeStart(hook) | Moment::Patient(hook, _) => Some((began + NOTE, hook)),
             Moment::Loading | Moment::AfterExit => None,
         };
-        let mut killed_for = None;
+        // Why it was killed, and until when its end is waited for.
+        let mut killed: Option<(IsolationError, Instant)> = None;
+        if matches!(moment, Moment::AfterExit | Moment::Patient(..)) {
+            self.let_go();
+        }
         loop {
             self.reap(|_, _| {});
             let Some(at) = self.work.iter().position(|work| work.pid == pid) else {
@@ -171,49 +192,65 @@ impl Supervisor {
             };
             if self.work[at].ended.is_some() {
                 let work = self.work.swap_remove(at);
-                return killed_for.map_or_else(|| work.result(), Err);
+                return killed.map_or_else(|| work.result(), |(why, _)| Err(why));
             }
-            let wait_until = if killed_for.is_none() { Some(deadline) } else { None };
-            let note = note_at.filter(|(at, _)| wait_until.is_some_and(|until| *at < until));
-            match self.signals.wait(note.map(|(at, _)| at).or(wait_until)) {
-                None if note.is_some_and(|(at, _)| Instant::now() < at) => continue,
-                None if let Some((at, hook)) = note => {
-                    let (after, most) = (at - began, deadline.saturating_duration_since(began));
-                    tracing::info!(
-                        "still waiting for {hook} after {} s, at most {} s",
-                        after.as_secs(),
-                        most.as_secs()
-                    );
-                    note_at = Some((at + NOTE, hook));
+            let now = Instant::now();
+            let until = match killed.take() {
+                Some((why, give_up_at)) if now >= give_up_at => {
+                    // It is reaped whenever it can be.
+                    self.work.swap_remove(at);
+                    return Err(why);
+                }
+                None if now >= deadline => {
+                    killed = Some(kill(pid, IsolationError::TimedOut));
                     continue;
                 }
-                None => killed_for = Some(IsolationError::TimedOut),
-                Some(Arrived { signal, .. }) if matches!(moment, Moment::AfterExit | Moment::Patient(..)) => {
-                    if signal.asks_to_end() && killed_for.is_none() {
-                        let now = Instant::now();
-                        self.asked_to_end.note();
-                        match moment {
-                            Moment::Patient(hook, usual) if now + usual < deadline => {
-                                deadline = now + usual;
-                                tracing::info!("{signal} came: {hook} has {} more", millis(usual));
-                            }
-                            _ => tracing::info!("{signal} ignored: the job has ended, hooks are running"),
-                        }
-                    }
-                    continue;
+                Some((why, give_up_at)) => {
+                    killed = Some((why, give_up_at));
+                    give_up_at
                 }
-                Some(arrived) => {
+                None => deadline,
+            };
+            if let Some((at, hook)) = note_at.filter(|(at, _)| *at <= now && killed.is_none()) {
+                let (after, most) = ((at - began).as_secs(), deadline.saturating_duration_since(began).as_secs());
+                tracing::info!("still waiting for {hook} after {after} s, at most {most} s");
+                note_at = Some((at + NOTE, hook));
+            }
+            let Some(arrived) = self.signals.wait(note_at.map(|(at, _)| at).into_iter().chain([until]).min()) else {
+                continue;
+            };
+            let asks_to_end = arrived.signal.asks_to_end();
+            match moment {
+                Moment::AfterExit | Moment::Patient(..) if !asks_to_end || killed.is_some() => {}
+                Moment::Patient(hook, usual) if Instant::now() + usual < deadline => {
+                    self.asked_to_end.note();
+                    deadline = Instant::now() + usual;
+                    tracing::info!("{} came: {hook} has {} more", arrived.signal, millis(usual));
+                }
+                Moment::AfterExit | Moment::Patient(..) => {
+                    self.asked_to_end.note();
+                    tracing::info!("{} ignored: the job has ended, hooks are running", arrived.signal);
+                }
+                Moment::Loading | Moment::BeforeStart(_) => {
                     self.keep(arrived);
-                    if moment == Moment::Loading || !arrived.signal.asks_to_end() || killed_for.is_some() {
-                        continue;
+                    if moment != Moment::Loading && asks_to_end && killed.is_none() {
+                        tracing::warn!("{} came: the before-start hooks are stopped", arrived.signal);
+                        killed = Some(kill(pid, IsolationError::Signaled(arrived.signal)));
                     }
-                    tracing::warn!("{} came: the before-start hooks are stopped", arrived.signal);
-                    killed_for = Some(IsolationError::Signaled(arrived.signal));
                 }
             }
-            // SAFETY: no pointers; the child is not reaped yet, so its id is its own.
-            unsafe { libc::kill(pid, Signal::KILL.number()) };
         }
+    }
+
+    /// Lets go of what the wrapper has inherited: the job has it, and who is at the other end waits for nobody but the job.
+    pub(super) fn let_go(&mut self) {
+        if self.has_let_go {
+            return;
+        }
+        self.has_let_go = true;
+        self.terminal = self.terminal.map(Terminal::for_itself);
+        let kept = self.behaviour.written_at_the_end.as_ref().and_then(|path| fs::metadata(path).ok());
+        descriptors::let_go(kept.as_ref());
     }
 
     /// Starts the job, and moves to `/`.
@@ -252,19 +289,18 @@ impl Supervisor {
                 Some(Change::Stopped(signal)) => self.job_stopped(signal, job),
                 None => {}
             }
+            let now = Instant::now();
+            if settle_at.take_if(|at| *at <= now).is_some() {
+                prepared.take().into_iter().for_each(Prepared::dismiss);
+                self.let_go();
+                give_back();
+            }
+            if kill_at.take_if(|at| *at <= now).is_some() {
+                tracing::warn!("the grace period is over: SIGKILL");
+                self.send(Signal::KILL, None, job);
+            }
             match self.signals.wait(settle_at.into_iter().chain(kill_at).min()) {
-                None if settle_at.is_some_and(|at| Instant::now() >= at) => {
-                    settle_at = None;
-                    if let Some(prepared) = prepared.take() {
-                        prepared.dismiss();
-                    }
-                    give_back();
-                }
-                None => {
-                    kill_at = None;
-                    tracing::warn!("the grace period is over: SIGKILL");
-                    self.send(Signal::KILL, None, job);
-                }
+                None => {}
                 Some(arrived) if arrived.signal == Signal::CHLD || arrived.own => {}
                 Some(arrived) => self.pass_on(arrived, job, &mut kill_at),
             }
@@ -320,13 +356,19 @@ impl Supervisor {
 
     /// The job was stopped. Where a shell looks after the wrapper, the wrapper stops too, and with it the rest of its group,
     /// as a key would have done, so that the shell sees it and its `fg` and `bg` work. Where nobody does, it goes on.
-    fn job_stopped(&self, signal: Signal, job: &Job) {
+    fn job_stopped(&mut self, signal: Signal, job: &Job) {
+        let wants_terminal = matches!(signal, Signal::TTIN | Signal::TTOU);
+        if wants_terminal && self.terminal.is_none() {
+            self.terminal = Terminal::open();
+        }
         let is_init = process::id() == 1;
         // SAFETY: no pointers. A session leader has no shell above it, and process 1 none in its own namespace.
         let shell_above = !is_init
             && self.terminal.is_some()
             && unsafe { libc::getsid(0) != libc::getpid() && libc::getsid(libc::getppid()) == libc::getsid(0) };
         match self.terminal {
+            // It has opened the terminal itself, or only now, and is meant to have it.
+            Some(terminal) if wants_terminal && terminal.is_ours() => self.go_on(job),
             Some(terminal) if shell_above => {
                 terminal.take_back_from(job.group());
                 // SAFETY: no pointers. Those of the group that do not stop by it have their reasons; the wrapper has it
@@ -367,4 +409,11 @@ impl Supervisor {
             (None, _) => {}
         }
     }
+}
+
+/// Kills a process for a reason, and says until when its end is waited for.
+fn kill(pid: libc::pid_t, why: IsolationError) -> (IsolationError, Instant) {
+    // SAFETY: no pointers; the child is not reaped yet, so its id is its own.
+    unsafe { libc::kill(pid, Signal::KILL.number()) };
+    (why, Instant::now() + KILL_PATIENCE)
 }

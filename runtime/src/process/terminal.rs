@@ -4,7 +4,12 @@
 //! foreground group (tcsetpgrp(3)). Only the present foreground group may hand the terminal on, so nothing is done where
 //! the wrapper was started in the background, or without a terminal.
 
-/// The terminal that this process was given, by the descriptor it is known by.
+use std::ffi::CStr;
+
+/// The controlling terminal, whatever the streams are (tty(4)).
+const PATH: &CStr = c"/dev/tty";
+
+/// The controlling terminal, by the descriptor it is known by.
 #[derive(Clone, Copy, Debug)]
 pub struct Terminal {
     descriptor: libc::c_int,
@@ -18,6 +23,23 @@ impl Terminal {
         let (descriptor, own_group) =
             unsafe { ((0..3).find(|&descriptor| libc::tcgetpgrp(descriptor) >= 0)?, libc::getpgrp()) };
         Some(Self { descriptor, own_group })
+    }
+
+    /// The same if none of the three is it: a job may open it all the same.
+    pub fn open() -> Option<Self> {
+        // SAFETY: the path is a C string. The descriptor is kept until the end.
+        let (descriptor, own_group) = unsafe {
+            let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_NONBLOCK | libc::O_CLOEXEC;
+            (libc::open(PATH.as_ptr(), flags), libc::getpgrp())
+        };
+        (descriptor >= 0).then_some(Self { descriptor, own_group })
+    }
+
+    /// The same by a descriptor that is no stream of the caller's, which are let go of.
+    pub fn for_itself(self) -> Self {
+        // SAFETY: no pointers. Where there is no descriptor to be had, that of stderr or none will do.
+        let descriptor = unsafe { libc::fcntl(self.descriptor, libc::F_DUPFD_CLOEXEC, libc::STDERR_FILENO + 1) };
+        Self { descriptor: if descriptor < 0 { libc::STDERR_FILENO } else { descriptor }, ..self }
     }
 
     /// Whether the wrapper's own group is in the foreground, and may so hand the terminal on.

@@ -7,8 +7,8 @@
 //! istio-quit: done in 1.6 ms
 //! ```
 
-use super::printable;
-use crate::process::Stderr;
+use super::{printable, words::within};
+use crate::process::{LONGEST_LINE, Stderr};
 use std::{
     fmt,
     io::Write as _,
@@ -108,6 +108,9 @@ impl Subscriber for Log {
     fn event(&self, event: &Event<'_>) {
         let mut line = Line::default();
         event.record(&mut line);
+        // Paths, names, words of others: whatever is told stays one line and moves no cursor.
+        line.message = printable(&line.message);
+        line.plugin = printable(&line.plugin);
         let level = *event.metadata().level();
         let text = match self.format {
             LogFormat::Text => line.text(level),
@@ -141,24 +144,35 @@ struct Line {
 impl Line {
     /// `NAME: MESSAGE`, with the level where it matters.
     fn text(&self, level: Level) -> String {
-        let plugin = if self.plugin.is_empty() { "wrapper".to_owned() } else { printable(&self.plugin) };
+        let plugin = if self.plugin.is_empty() { "wrapper".into() } else { within(&self.plugin, NAME) };
         let level = match level {
             Level::ERROR => "error: ",
             Level::WARN => "warning: ",
             _ => "",
         };
-        format!("{plugin}: {level}{}\n", self.message)
+        let start = format!("{plugin}: {level}");
+        let message = within(&self.message, LONGEST_LINE.saturating_sub(start.len() + 1));
+        format!("{start}{message}\n")
     }
 
+    /// What is always there comes first, and the message is cut to where all of the object fits into a line.
     fn json(&self, level: Level) -> String {
+        const END: &str = "}\n";
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
-        let plugin =
-            if self.plugin.is_empty() { String::new() } else { format!(",\"plugin\":{}", quoted(&self.plugin)) };
+        let plugin = if self.plugin.is_empty() {
+            String::new()
+        } else {
+            format!("\"plugin\":{},", quoted(&within(&self.plugin, NAME)))
+        };
         let now = humantime::format_rfc3339_micros(SystemTime::now());
-        let message = quoted(&self.message);
-        format!("{{\"timestamp\":\"{now}\",\"level\":\"{level}\",\"message\":{message}{plugin}}}\n")
+        let start = format!("{{\"timestamp\":\"{now}\",\"level\":\"{level}\",{plugin}\"message\":");
+        let message = within(&self.message, LONGEST_LINE.saturating_sub(start.len() + "\"\"".len() + END.len()));
+        format!("{start}{}{END}", quoted(&message))
     }
 }
+
+/// The longest name of a plugin in a line, in bytes as JSON has it.
+const NAME: usize = 256;
 
 impl Visit for Line {
     fn record_str(&mut self, field: &Field, value: &str) {

@@ -6,4 +6,4 @@ mod words;
 
 pub use account::{Account, HookResult, Outcome};
 pub use log::{LogFormat, LogLevel, init};
-pub use words::{LONGEST, millis, one_line, os_words, printable, size};
+pub use words::{LONGEST, in_json, millis, one_line, os_words, printable, size};

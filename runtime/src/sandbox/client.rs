@@ -11,7 +11,7 @@ use super::{
     limits,
     opening::{Connection, Opening},
 };
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri::PathAndQuery};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http1;
@@ -131,13 +131,17 @@ impl Client {
         let authority = request.uri().authority().expect("the policy allows no other").as_str();
         let host = HeaderValue::from_str(authority).expect("an authority is visible ASCII");
         request.headers_mut().insert(header::HOST, host);
-        let path = request.uri().path_and_query().cloned();
-        *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
+        *request.uri_mut() = target(request.uri());
 
         // RFC 9110, 8.6: a request whose method has a use for a body says that it has none; hyper leaves that out.
         let has_use_for_a_body = [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
         if has_use_for_a_body && request.body().is_end_stream() {
             request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+
+        // RFC 9112, 6.1: without a length, only this says that there is a body. For a method such as GET hyper would drop it.
+        if !request.body().is_end_stream() && request.body().size_hint().exact().is_none() {
+            request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
 
         let mut request = request
@@ -228,6 +232,8 @@ async fn dial(destination: &Destination) -> Result<TcpStream, SendError> {
 async fn dial_once(Destination(addresses): &Destination) -> Result<TcpStream, SendError> {
     for address in addresses {
         match TcpStream::connect(address).await {
+            // To a port from the range that the system chooses from, the kernel may connect a socket with itself.
+            Ok(stream) if stream.local_addr().is_ok_and(|own| stream.peer_addr().is_ok_and(|peers| own == peers)) => {}
             Ok(stream) => return Ok(stream),
             // The latter two: this host has no IPv6.
             Err(error)
@@ -237,6 +243,16 @@ async fn dial_once(Destination(addresses): &Destination) -> Result<TcpStream, Se
         }
     }
     Err(SendError::Refused)
+}
+
+/// What stands in the request line (RFC 9112, 3.2.1): the path, which is never empty, and the query.
+fn target(uri: &Uri) -> Uri {
+    match uri.path_and_query().map(PathAndQuery::as_str) {
+        Some(target) if target.starts_with(['/', '*']) => target.parse(),
+        Some(query) => format!("/{query}").parse(),
+        None => Ok(Uri::default()),
+    }
+    .unwrap_or_default()
 }
 
 /// A URI for a line of log: the query and the user information may be secrets.

@@ -90,7 +90,7 @@ impl EgressPolicy {
         if method.as_str().eq_ignore_ascii_case("CONNECT") {
             return Err(Denied::Connect);
         }
-        if uri.scheme() != Some(&Scheme::HTTP) {
+        if !uri.scheme().is_some_and(|scheme| scheme.as_str().eq_ignore_ascii_case(Scheme::HTTP.as_str())) {
             return Err(Denied::Scheme(uri.clone()));
         }
         let host = || Denied::Host(uri.clone());

@@ -3,7 +3,7 @@
 //! A line stays one line, is cut when it is long, and there is an end to them all.
 
 use super::limits::LOG_BYTES;
-use crate::report::{LONGEST, one_line};
+use crate::report::{LONGEST, in_json, one_line};
 use std::{
     io,
     pin::Pin,
@@ -17,8 +17,11 @@ use tokio::io::AsyncWrite;
 use tracing::Level;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
-/// What a line of log has around its text, in bytes: name, time and level, in JSON.
+/// What a line of log has around its text and the plugin's name, in bytes: time and level, in JSON.
 const FRAME: usize = 100;
+
+/// What of the limit is kept for the host's remarks, which a guest that talks is not to silence.
+const REMARKS: usize = 64 << 10;
 
 /// The log of one run of a hook. Clones share its limit.
 #[derive(Clone, Debug)]
@@ -30,28 +33,37 @@ pub struct GuestLog {
 impl GuestLog {
     /// A log that appears under `plugin`.
     pub fn new(plugin: &str) -> Self {
-        Self { plugin: plugin.into(), left: Arc::new(AtomicUsize::new(LOG_BYTES)) }
+        Self::with_limit(plugin, LOG_BYTES - REMARKS)
     }
 
-    /// Logs one line, unless the limit is reached. The host's remarks on what the guest does have a limit of their own.
+    /// The log of the host's remarks on what the guest does.
+    pub fn of_remarks(plugin: &str) -> Self {
+        Self::with_limit(plugin, REMARKS)
+    }
+
+    fn with_limit(plugin: &str, limit: usize) -> Self {
+        Self { plugin: plugin.into(), left: Arc::new(AtomicUsize::new(limit)) }
+    }
+
+    /// Logs one line, unless the limit is reached.
     pub fn line(&self, level: Level, text: &str) {
         let plugin = &*self.plugin;
         if level == Level::DEBUG && !tracing::enabled!(Level::DEBUG) {
             return;
         }
-        // What is around it in the log costs as well, or there would be no end to empty lines.
-        let cost = text.len().min(LONGEST) + FRAME;
         let left = self.left.load(Ordering::Relaxed);
         if left == 0 {
             return;
         }
+        let message = one_line(text);
+        // What is around it in the log costs as well, or there would be no end to empty lines.
+        let cost = in_json(&message) + plugin.len() + FRAME;
         if left <= cost {
             self.left.store(0, Ordering::Relaxed);
             tracing::warn!(plugin, "log limit of {} KiB reached, its further lines are dropped", LOG_BYTES >> 10);
             return;
         }
         self.left.store(left - cost, Ordering::Relaxed);
-        let message = one_line(text);
         match level {
             Level::ERROR => tracing::error!(plugin, "{message}"),
             Level::WARN => tracing::warn!(plugin, "{message}"),

@@ -15,12 +15,13 @@ const MEMORIES_AND_TABLES: usize = 100;
 
 /// Host memory that one call may make the host allocate for its arguments, in bytes: fuel of the component model.
 pub const HOSTCALL_BYTES: usize = 16 << 20;
-/// Resources (streams, requests, pollables, …) that a guest may hold at once.
-pub const HANDLES: usize = 1_000;
+/// Resources (streams, requests, pollables, …) that a guest may hold at once: eight for each of its [`REQUESTS`], as some languages
+/// free them late.
+pub const HANDLES: usize = 8 * REQUESTS as usize;
 /// Random bytes of one call. A seed is 32.
 pub const RANDOM_BYTES: u64 = 64 << 10;
 
-/// Log lines of one run of a hook, in bytes of text. Some thousand lines.
+/// Log lines of one run of a hook, in bytes as they are written in JSON. Some thousand lines.
 pub const LOG_BYTES: usize = 1 << 20;
 
 /// Requests of one run of a hook: a wait that polls every 10 ms for a minute needs 6,000.
@@ -66,6 +67,8 @@ pub const TICK: Duration = Duration::from_millis(10);
 pub struct Limiter {
     memory: u64,
     memory_left: u64,
+    /// What was given last, which may turn out not to be there.
+    last: u64,
     table_elements_left: usize,
     /// Whether memory was refused: then this is the likely cause of what fails next.
     pub memory_refused: bool,
@@ -74,7 +77,7 @@ pub struct Limiter {
 impl Limiter {
     /// `memory` in bytes, for all linear memories together.
     pub fn new(memory: u64) -> Self {
-        Self { memory, memory_left: memory, table_elements_left: TABLE_ELEMENTS, memory_refused: false }
+        Self { memory, memory_left: memory, last: 0, table_elements_left: TABLE_ELEMENTS, memory_refused: false }
     }
 
     /// The memory that was given, in bytes. A linear memory never shrinks, so this is the most there was at once.
@@ -85,11 +88,18 @@ impl Limiter {
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
-        match self.memory_left.checked_sub((desired - current) as u64) {
-            Some(left) => self.memory_left = left,
-            None => self.memory_refused = true,
-        }
-        Ok(!self.memory_refused)
+        let wanted = (desired - current) as u64;
+        let left = self.memory_left.checked_sub(wanted);
+        self.memory_refused |= left.is_none();
+        self.last = left.map_or(0, |_| wanted);
+        self.memory_left = left.unwrap_or(self.memory_left);
+        Ok(left.is_some())
+    }
+
+    /// The system had none to give, or none was granted.
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> Result<()> {
+        self.memory_left += std::mem::take(&mut self.last);
+        Ok(())
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {

@@ -120,7 +120,7 @@ impl State {
             limiter: Limiter::new(grants.memory),
             name: name.to_owned(),
             plugin,
-            client: Client::new(EgressPolicy::new(grants.ports.clone()), GuestLog::new(name)),
+            client: Client::new(EgressPolicy::new(grants.ports.clone()), GuestLog::of_remarks(name)),
             wasi: wasi.build(),
             job,
             log,
