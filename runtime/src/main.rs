@@ -7,15 +7,16 @@
 #![no_main]
 
 use std::{
-    ffi::{OsString, c_char, c_int},
+    ffi::{c_char, c_int},
     io::{Write as _, stdout},
+    path::Path,
     time::{Duration, Instant},
 };
 use wrapper::{
-    cli::{self, Command, Invocation, OnHookFailure, Options},
+    cli::{self, Invocation, OnHookFailure, Options},
     hooks, install,
     plugin::{self, Plugin},
-    process::{self, Behaviour, ExitStatus, Prepared, Signals, Supervisor, code},
+    process::{self, Behaviour, Command, ExitStatus, Prepared, Signals, Supervisor, Words, code},
     report::{self, Account, LogLevel, Outcome, millis},
     sandbox::{JobFacts, Started},
 };
@@ -27,20 +28,26 @@ static HEAP: wrapper_heap::Heap = wrapper_heap::Heap::new();
 /// closed descriptors, which is a fifth of the time that this process takes by itself, and done in `before_main` as an init
 /// needs it.
 #[unsafe(no_mangle)]
-extern "C" fn main(count: c_int, words: *const *const c_char) -> c_int {
+extern "C" fn main(count: c_int, words: *mut *const c_char) -> c_int {
+    wrapper_heap::at_an_end(report::end_without_memory);
+    if let Some((needed, limit)) = process::too_little_stack() {
+        report::end_at_once(format_args!(
+            "the stack may have {limit} bytes (RLIMIT_STACK), and the wrapper needs {needed}"
+        ));
+    }
     // SAFETY: they are what the C runtime calls `main` with.
-    let words = unsafe { process::words(count, words) };
-    let code = run(words);
+    let code = run(unsafe { Words::new(count, words) });
     // Nothing can be done about a closed stdout.
     drop(stdout().flush());
     code.into()
 }
 
-/// One run, and the exit code.
-fn run(words: Vec<OsString>) -> u8 {
+/// One run, and the exit code. Not a part of `main`, which looks at how much stack there is for this.
+#[inline(never)]
+fn run(words: Words) -> u8 {
     // They are blocked since before this, so that none is lost.
     let signals = Signals::take();
-    let (command, options) = match Invocation::read(&words) {
+    let (command, options) = match Invocation::read(words) {
         Ok(Invocation::Run(command, options)) => (command, options),
         Ok(Invocation::Check(options)) => {
             begin(&options);
@@ -68,7 +75,7 @@ fn run(words: Vec<OsString>) -> u8 {
     let (mut plugins, refused) =
         plugin::load_all(&options.plugins, options.cache.as_deref(), &mut supervisor, start_by);
     let mut job = JobFacts {
-        name: command.name(),
+        name: name(command),
         started: None,
         status: None,
         ran: None,
@@ -79,7 +86,7 @@ fn run(words: Vec<OsString>) -> u8 {
     let status = match refused {
         Some(why) => ExitStatus::refused(why),
         None => hooks::before_start(&mut supervisor, &mut plugins, &job, limit, &mut results)
-            .and_then(|()| run_job(&mut supervisor, &command, &mut job, &mut plugins, &options, &mut prepared))
+            .and_then(|()| run_job(&mut supervisor, command, &mut job, &mut plugins, &options, &mut prepared))
             .unwrap_or_else(|not_started| not_started),
     };
     if let ExitStatus::NotStarted { .. } = status {
@@ -98,6 +105,12 @@ fn run(words: Vec<OsString>) -> u8 {
         None => {}
     }
     exit_code
+}
+
+/// The file name of the program, for lines of log.
+fn name(command: Command) -> String {
+    let program = Path::new(command.program());
+    report::printable(&program.file_name().unwrap_or(program.as_os_str()).to_string_lossy())
 }
 
 /// The time limit of the start.
@@ -132,7 +145,7 @@ fn begin(options: &Options) {
 /// Runs the job to its end.
 fn run_job(
     supervisor: &mut Supervisor,
-    command: &Command,
+    command: Command,
     facts: &mut JobFacts,
     plugins: &mut [Plugin],
     options: &Options,
@@ -141,7 +154,7 @@ fn run_job(
     if let Some(signal) = supervisor.asked_to_end() {
         return Err(ExitStatus::asked_to_end(signal));
     }
-    let job = supervisor.start(&command.program, &command.arguments)?;
+    let job = supervisor.start(command)?;
     facts.started = Some(Started { pid: job.pid, at: job.started_at, clock: job.started });
     // It would be one of the processes that are waited for.
     if !supervisor.waits_for_all() {

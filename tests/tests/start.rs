@@ -244,3 +244,65 @@ fn a_run_touches_few_pages() {
 fn a_program_that_does_not_exist_is_said_to_be_missing() {
     run_program(wrapper(), ["--plugin", "none", "/nowhere/program"]).outcome().exits(127).says("o such file");
 }
+
+/// As many arguments as a command line of this length, with the wrapper's own before them.
+fn many(length: usize) -> Vec<&'static str> {
+    ["x"].repeat(length)
+}
+
+#[test]
+fn the_arguments_of_a_job_are_not_copied() {
+    // What the wrapper has in memory while the job looks, beside its stack, where the kernel has put the arguments.
+    let job = ["sh", "-c", "grep -E '^Vm(RSS|Stk)' /proc/$PPID/status; echo $#", "sh"];
+    let beside_the_stack = |options: &[&str], count: usize| {
+        let outcome = run(options.iter().chain(&job).chain(&many(count))).outcome();
+        let lines: Vec<_> = outcome.exits(0).stdout.lines().map(str::to_owned).collect();
+        let size = |name: &str| -> i64 {
+            let line = lines.iter().find(|line| line.starts_with(name)).unwrap();
+            line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        };
+        assert_eq!(lines.last().unwrap(), &count.to_string());
+        size("VmRSS") - size("VmStk")
+    };
+    for options in [&["--plugin", "none"][..], &["--plugin", "none", "--"]] {
+        let (few, most) = (beside_the_stack(options, 1), beside_the_stack(options, 150_000));
+        println!("{few} KiB with one argument, {most} KiB with 150,000");
+        assert!(most <= few + 200, "{most} KiB with 150,000 arguments, {few} KiB with one");
+    }
+}
+
+#[test]
+fn little_memory_for_data_is_enough_for_a_job_of_many_arguments() {
+    let job: Vec<_> = ["sh", "-c", "exit 3"].into_iter().chain(many(150_000)).collect();
+    for limit in ["--data=1500000", "--data=8000000"] {
+        run(["--plugin", "none"].iter().chain(&job)).under(&["prlimit", limit]).outcome().exits(3);
+        // Whatever becomes of the hook.
+        run(["--plugin", "echo"].iter().chain(&job)).under(&["prlimit", limit]).outcome().exits(3);
+    }
+}
+
+#[test]
+fn too_little_memory_for_the_options_is_a_line_and_125() {
+    let plugins = ["--plugin", "echo"].repeat(60_000);
+    let run = |more: &[&str]| {
+        let words: Vec<_> = more.iter().chain(&plugins).copied().chain(["true"]).collect();
+        run_program(wrapper(), words).under(&["prlimit", "--data=4000000"]).outcome()
+    };
+    let outcome = run(&[]);
+    assert!(outcome.exits(125).stderr.starts_with("wrapper: error: there is no memory for "), "{outcome:#?}");
+    assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:#?}");
+}
+
+#[test]
+fn too_small_a_stack_is_a_line_and_125() {
+    for size in [24, 32, 48, 64, 128] {
+        let limit = format!("--stack={}", size << 10);
+        let outcome = init(&[], false, &["sh", "-c", "exit 3"]).under(&["prlimit", &limit]).outcome();
+        match outcome.code {
+            3 => assert!(size > 48, "{outcome:#?}"),
+            _ => {
+                assert_eq!(outcome.exits(125).says("(RLIMIT_STACK), and the wrapper needs ").stderr.lines().count(), 1)
+            }
+        }
+    }
+}

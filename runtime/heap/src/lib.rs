@@ -12,10 +12,10 @@ use dlmalloc::{Allocator, Dlmalloc};
 use std::{
     alloc::{GlobalAlloc, Layout},
     cell::UnsafeCell,
-    ptr,
+    mem, ptr,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicPtr, Ordering},
     },
 };
 
@@ -54,12 +54,12 @@ impl Heap {
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's.
-        unsafe { self.lock().malloc(layout.size(), layout.align()) }
+        found(unsafe { self.lock().malloc(layout.size(), layout.align()) }, layout.size())
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's.
-        unsafe { self.lock().calloc(layout.size(), layout.align()) }
+        found(unsafe { self.lock().calloc(layout.size(), layout.align()) }, layout.size())
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
@@ -69,8 +69,27 @@ unsafe impl GlobalAlloc for Heap {
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: the caller's.
-        unsafe { self.lock().realloc(memory, layout.size(), layout.align(), size) }
+        found(unsafe { self.lock().realloc(memory, layout.size(), layout.align(), size) }, size)
     }
+}
+
+/// What is done where there is no memory: a `fn(usize) -> !`, or null.
+static AT_AN_END: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+
+/// From now on this is called where there is no memory for so many bytes, rather than that the program aborts. It must not
+/// allocate.
+pub fn at_an_end(then: fn(usize) -> !) {
+    AT_AN_END.store(then as *mut (), Ordering::Relaxed);
+}
+
+/// What was allocated, if it was. The lock is free again.
+fn found(memory: *mut u8, size: usize) -> *mut u8 {
+    let then = AT_AN_END.load(Ordering::Relaxed);
+    if memory.is_null() && !then.is_null() {
+        // SAFETY: only `at_an_end` stores anything there.
+        unsafe { mem::transmute::<*mut (), fn(usize) -> !>(then)(size) }
+    }
+    memory
 }
 
 /// The program's own memory that the heap begins in.
@@ -102,13 +121,19 @@ unsafe impl Allocator for Source {
         if size <= ARENA && !IS_USED.swap(true, Ordering::Relaxed) {
             return (FIRST.0.get().cast(), ARENA, NOT_FROM_THE_KERNEL);
         }
-        let size = if size < OWN_MAPPING { PIECE } else { size };
-        // SAFETY: a new mapping, which nobody else has.
-        let new = unsafe {
-            let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-            libc::mmap(ptr::null_mut(), size, protection, flags, -1, 0)
-        };
-        if new == libc::MAP_FAILED { (ptr::null_mut(), 0, 0) } else { (new.cast(), size, 0) }
+        // Where there is no room for as much, for what is needed.
+        let pieces = if size < OWN_MAPPING { [PIECE, size.next_multiple_of(PAGE)] } else { [size, 0] };
+        for size in pieces.into_iter().filter(|size| *size > 0) {
+            // SAFETY: a new mapping, which nobody else has.
+            let new = unsafe {
+                let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+                libc::mmap(ptr::null_mut(), size, protection, flags, -1, 0)
+            };
+            if new != libc::MAP_FAILED {
+                return (new.cast(), size, 0);
+            }
+        }
+        (ptr::null_mut(), 0, 0)
     }
 
     fn remap(&self, memory: *mut u8, old: usize, new: usize, can_move: bool) -> *mut u8 {

@@ -3,7 +3,7 @@
 use super::{OnHookFailure, parse_duration};
 use crate::{
     plugin,
-    process::{Mapping, Signal},
+    process::{Mapping, Signal, Words},
     report::{LogFormat, LogLevel},
 };
 use clap::Parser;
@@ -100,15 +100,35 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// The program's arguments, where there are no options among them, as in most containers: clap would take longer to set
-    /// itself up for this than starting the job does.
-    pub fn of_a_command_alone(words: &[OsString]) -> Option<Self> {
-        let words = words.get(1..)?;
-        let first = words.first()?;
-        let command = if first == "--" { &words[1..] } else { words };
-        let is_option = first != "--" && first.as_encoded_bytes().starts_with(b"-");
-        (!command.is_empty() && !is_option).then(|| Self { command: command.to_vec(), ..Self::default() })
+    /// What the words say, and at which of them the command begins.
+    pub fn of(words: Words) -> Result<(Self, usize), clap::Error> {
+        /// What clap is given at first: it copies all of it, and a command can be millions of bytes.
+        const FEW: usize = 64;
+        if let Some(at) = command_alone(words) {
+            return Ok((Self::default(), at));
+        }
+        let mut count = FEW;
+        loop {
+            let is_all = count >= words.count();
+            match Self::try_parse_from(words.iter().take(count)) {
+                Ok(arguments) if is_all || !arguments.command.is_empty() => {
+                    let at = count.min(words.count()) - arguments.command.len();
+                    return Ok((arguments, at));
+                }
+                Err(error) if is_all || !error.use_stderr() => return Err(error),
+                _ => count *= FEW,
+            }
+        }
     }
+}
+
+/// Where the command begins, where there are no options before it, as in most containers: clap would take longer to set itself up
+/// for this than starting the job does.
+fn command_alone(words: Words) -> Option<usize> {
+    let first = words.get(1)?;
+    let at = if first == "--" { 2 } else { 1 };
+    let is_option = first != "--" && first.as_encoded_bytes().starts_with(b"-");
+    (words.count() > at && !is_option).then_some(at)
 }
 
 const USAGE: &str = "wrapper [OPTIONS] [--] COMMAND [ARG]...\n       wrapper --check [--plugin SPEC]...\n       \

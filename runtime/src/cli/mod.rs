@@ -8,14 +8,13 @@ pub use environment::warn_of_typos;
 
 use crate::{
     plugin::PluginSpec,
-    process::{Behaviour, ExitMap, code},
+    process::{Behaviour, Command, ExitMap, Words, code},
     report::{self, LogFormat, LogLevel},
 };
 use arguments::Arguments;
-use clap::Parser as _;
 use environment::{setting, switch};
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -57,23 +56,6 @@ pub enum Invocation {
     },
 }
 
-/// The program to run, and its arguments.
-#[derive(Clone, Debug)]
-pub struct Command {
-    /// A path, or a name to be looked for in `PATH`.
-    pub program: OsString,
-    /// Without the name.
-    pub arguments: Vec<OsString>,
-}
-
-impl Command {
-    /// The file name of the program, for lines of log.
-    pub fn name(&self) -> String {
-        let name = std::path::Path::new(&self.program).file_name().unwrap_or(&self.program);
-        report::printable(&name.to_string_lossy())
-    }
-}
-
 /// How it is to be run.
 #[derive(Debug)]
 pub struct Options {
@@ -102,45 +84,42 @@ pub struct Options {
 impl Invocation {
     /// Reads the arguments and the environment. Where there is nothing to do, says why on stderr (or the help that was
     /// asked for on stdout) and returns the exit code.
-    pub fn read(words: &[OsString]) -> Result<Self, u8> {
-        let arguments = Arguments::of_a_command_alone(words).map_or_else(|| Arguments::try_parse_from(words), Ok);
-        let arguments = match arguments {
-            Ok(arguments) => arguments,
+    pub fn read(words: Words) -> Result<Self, u8> {
+        let (arguments, command_at) = match Arguments::of(words) {
+            Ok(parsed) => parsed,
             Err(answer) if !answer.use_stderr() => {
                 // Nothing can be done about a closed stdout.
                 drop(answer.print());
                 return Err(0);
             }
             Err(error) => {
-                refuse(likely_format(None, words), &usage_error(&error.render().to_string()));
+                refuse(likely_format(None, words.iter()), &usage_error(&error.render().to_string()));
                 return Err(code::REFUSED);
             }
         };
-        let format = likely_format(arguments.log_format, words);
+        let format = likely_format(arguments.log_format, words.iter().take(command_at));
         if let Some(path) = arguments.install {
             return Ok(Self::Install { path, force: arguments.force, format });
         }
-        let mut command = arguments.command.clone().into_iter();
-        let program = if arguments.check { None } else { command.next() };
+        let command = if arguments.check { None } else { words.command(command_at) };
         let options = Options::with_environment(arguments, environment::variable).map_err(|error| {
             refuse(format, &error);
             code::REFUSED
         })?;
         let options = Box::new(options);
-        Ok(match program {
-            Some(program) => Self::Run(Command { program, arguments: command.collect() }, options),
+        Ok(match command {
+            Some(command) => Self::Run(command, options),
             None => Self::Check(options),
         })
     }
 }
 
 /// The form of the log, as far as it can be told where the options are not understood.
-fn likely_format(option: Option<LogFormat>, words: &[OsString]) -> LogFormat {
-    let arguments = words.iter().map(|argument| argument.to_string_lossy().into_owned());
-    let arguments: Vec<_> = arguments.take_while(|argument| argument != "--").collect();
-    let given = || match arguments.iter().position(|argument| argument.starts_with("--log-format"))? {
-        at if arguments[at].contains('=') => arguments[at].split_once('=')?.1.parse().ok(),
-        at => arguments.get(at + 1)?.parse().ok(),
+fn likely_format<'a>(option: Option<LogFormat>, words: impl Iterator<Item = &'a OsStr>) -> LogFormat {
+    let mut words = words.filter_map(OsStr::to_str).take_while(|word| *word != "--");
+    let given = || match words.find(|word| word.starts_with("--log-format"))?.split_once('=') {
+        Some((_, value)) => value.parse().ok(),
+        None => words.next()?.parse().ok(),
     };
     let variable = || environment::variable("WRAPPER_LOG_FORMAT")?.to_str()?.trim().parse().ok();
     option.or_else(given).or_else(variable).unwrap_or_default()
@@ -241,6 +220,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 mod tests {
     use super::{environment::VARIABLES, *};
     use crate::process::Signal;
+    use clap::Parser as _;
 
     fn options(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Options, String> {
         let arguments =
@@ -262,23 +242,48 @@ mod tests {
         assert_eq!(options(&all[1..], &[]).unwrap().log_level, LogLevel::Warn);
     }
 
+    /// What becomes of a command line: the options, and the command.
+    fn read(words: &[&str]) -> (String, Vec<String>) {
+        let words = Words::of(&[&["wrapper"], words].concat());
+        let (mut arguments, at) = Arguments::of(words).unwrap();
+        arguments.command.clear();
+        (format!("{arguments:?}"), words.iter().skip(at).map(|word| word.to_str().unwrap().into()).collect())
+    }
+
     #[test]
-    fn a_command_alone_is_what_clap_makes_of_it() {
+    fn a_command_begins_where_clap_says() {
         for words in [
             &["ls"][..],
             &["ls", "-l", "--log-level", "x", "--", "-h"],
             &["--", "ls", "--"],
             &["--", "--", "-l"],
             &[""],
+            &["-"],
+            &["-g", "ls", "--", "-g"],
+            &["--plugin", "none", "--", "ls"],
+            &["--check"],
+            &["--check", "--plugin", "none"],
         ] {
-            let words = [&["wrapper"], words].concat();
-            let alone = Arguments::of_a_command_alone(&words.iter().map(OsString::from).collect::<Vec<_>>()).unwrap();
-            let parsed = Arguments::try_parse_from(words).unwrap();
-            assert_eq!(format!("{alone:?}"), format!("{parsed:?}"));
+            let mut parsed = Arguments::try_parse_from([&["wrapper"], words].concat()).unwrap();
+            let command = std::mem::take(&mut parsed.command);
+            let command: Vec<_> = command.into_iter().map(|word| word.into_string().unwrap()).collect();
+            assert_eq!(read(words), (format!("{parsed:?}"), command));
         }
-        for words in [&[][..], &["--"], &["-l"], &["--plugin", "none", "ls"], &["-"]] {
-            let words: Vec<_> = ["wrapper"].iter().chain(words).map(OsString::from).collect();
-            assert!(Arguments::of_a_command_alone(&words).is_none(), "{words:?}");
+        for words in [&[][..], &["--"], &["-l"], &["--plugin", "none"]] {
+            assert!(Arguments::of(Words::of(&[&["wrapper"], words].concat())).is_err(), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_may_come_late_and_be_long() {
+        for options in [0, 1, 31, 32, 33, 100, 3000] {
+            let options = ["--plugin", "echo"].repeat(options);
+            let command = ["x"].repeat(5000);
+            let (arguments, rest) = read(&[options.as_slice(), &command].concat());
+            assert_eq!(arguments.matches("echo").count(), options.len() / 2);
+            assert_eq!(rest, command);
+            let missing = [&["wrapper"], options.as_slice()].concat();
+            assert!(Arguments::of(Words::of(&missing)).is_err());
         }
     }
 

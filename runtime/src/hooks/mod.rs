@@ -8,7 +8,7 @@ mod guest;
 use crate::{
     plugin::{self, HOOK_TIMEOUT, Plugin},
     process::{self, Bounds, Isolated, IsolationError, Moment, Output, Prepared, Signal, Supervisor},
-    report::{HookResult, Outcome, millis, one_line, size},
+    report::{HookResult, Outcome, millis, one_line},
     sandbox::{JobFacts, bindings::wrapper::hook::types::ExitStatus, limits},
 };
 use guest::{Ready, run};
@@ -251,10 +251,6 @@ impl Round<'_> {
             Err(IsolationError::Signaled(signal)) => {
                 self.ended_by = Some(signal);
                 Outcome::Failed(format!("stopped, as {signal} came"))
-            }
-            Err(IsolationError::Died(status)) => {
-                let memory = size(bounds(plugin).memory);
-                Outcome::Failed(format!("its process {status}; it may have {memory} of address space"))
             }
             Err(error) => Outcome::Failed(one_line(&error.to_string())),
         };

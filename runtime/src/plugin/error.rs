@@ -2,7 +2,7 @@
 
 use super::Sha256;
 use crate::{
-    process::{ExitStatus, IsolationError},
+    process::IsolationError,
     report::{os_words, size},
     sandbox::{BUILD, limits},
 };
@@ -110,13 +110,7 @@ pub enum LoadError {
     /// What the process that looked into it says.
     #[error("{0}")]
     Refused(String),
-    /// That process did not survive the file.
-    #[error("cannot be compiled: its process {status}; it may have {} of address space", size(limits::COMPILER_MEMORY))]
-    CompilerDied {
-        /// What became of it.
-        status: ExitStatus,
-    },
-    /// That process could not be run.
+    /// That process could not be run, or did not survive the file.
     #[error("cannot be compiled: {0}")]
     NoCompilation(IsolationError),
 }
@@ -126,7 +120,6 @@ pub fn explain(error: IsolationError) -> LoadError {
     match error {
         IsolationError::Failed(why) => LoadError::Refused(why),
         IsolationError::TimedOut => LoadError::CompilerTooSlow,
-        IsolationError::Died(status) => LoadError::CompilerDied { status },
         why => LoadError::NoCompilation(why),
     }
 }

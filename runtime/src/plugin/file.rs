@@ -160,9 +160,12 @@ impl PluginFile {
         };
         let file = match supervisor.finish(pid, moment, deadline) {
             // Such as for lack of memory, which the job may have had, or on a disk that is full.
-            Err(error @ (IsolationError::Died(_) | IsolationError::NoRoom | IsolationError::System(_)))
-                if Instant::now() < deadline =>
-            {
+            Err(
+                error @ (IsolationError::Died(..)
+                | IsolationError::OutOfMemory(_)
+                | IsolationError::NoRoom
+                | IsolationError::System(_)),
+            ) if Instant::now() < deadline => {
                 tracing::debug!("{} is compiled again: {error}", self.spec.source);
                 drop(entry);
                 let again = self.start(load::bounds(&self.spec), None, || ())?;

@@ -22,6 +22,9 @@ const PANICKED: u8 = 101;
 /// The exit code of work whose result found no room.
 const NO_ROOM: u8 = 102;
 
+/// The exit code of work for which there was no memory.
+const NO_MEMORY: u8 = 103;
+
 /// What is read of an error, in bytes.
 const LONGEST_ERROR: u64 = 64 << 10;
 
@@ -43,6 +46,18 @@ pub struct Bounds {
     pub native: bool,
     /// At a low priority, and with no more than this time on a CPU.
     pub background: Option<Duration>,
+}
+
+impl Bounds {
+    /// The memory, or what the caller lets each process have if that is less.
+    fn memory(&self) -> u64 {
+        let limit = |kind| {
+            let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            // SAFETY: the pointer is to a valid value for the duration of the call.
+            if unsafe { libc::getrlimit(kind, &mut limit) } == 0 { limit.rlim_cur } else { u64::MAX }
+        };
+        self.memory.min(limit(libc::RLIMIT_AS)).min(limit(libc::RLIMIT_DATA))
+    }
 }
 
 /// Where the result is put.
@@ -68,15 +83,33 @@ pub enum IsolationError {
     /// It was done, and there was no room for what came of it: in memory, on the disk, or in what one file may have.
     #[error("there was no room for its result")]
     NoRoom,
-    /// It ended without a word: out of memory, out of stack, or a fault of its own.
-    #[error("its process {0}")]
-    Died(ExitStatus),
+    /// It had no more memory, and may have this much.
+    #[error("its process ran out of memory: it may have {}", crate::report::size(*.0))]
+    OutOfMemory(u64),
+    /// It ended without a word, and might have had so much memory: out of stack, a fault of its own, or somebody else killed it.
+    #[error("its process {}", died(.0, *.1))]
+    Died(ExitStatus, u64),
     /// It was not done in time, and was killed.
     #[error("it was not done in time")]
     TimedOut,
     /// It was killed, as the wrapper is asked to end.
     #[error("{0} came meanwhile")]
     Signaled(Signal),
+}
+
+/// What an end means that says nothing for itself.
+fn died(status: &ExitStatus, memory: u64) -> String {
+    let more = match status {
+        ExitStatus::Signaled { signal, .. } => match i32::from(*signal) {
+            // Rust's own end where there is no memory, in programs that use this library with another heap.
+            libc::SIGABRT => format!("; it may have {} of memory", crate::report::size(memory)),
+            libc::SIGSYS => "; a seccomp filter kills for a system call that it needs".into(),
+            libc::SIGKILL => "; the system may have had no more memory".into(),
+            _ => String::new(),
+        },
+        _ => String::new(),
+    };
+    format!("{status}{more}")
 }
 
 /// Work that is under way.
@@ -86,6 +119,8 @@ pub struct Isolated {
     pub pid: libc::pid_t,
     /// How that ended, once it has.
     pub(super) ended: Option<ExitStatus>,
+    /// The memory that it may have, in bytes.
+    memory: u64,
     output: File,
 }
 
@@ -192,7 +227,7 @@ impl Isolated {
                 // SAFETY: no pointers. Nothing of the parent's is to be flushed or dropped here.
                 unsafe { libc::_exit(code.into()) }
             }
-            pid => Ok(Self { pid, ended: None, output }),
+            pid => Ok(Self { pid, ended: None, memory: bounds.memory(), output }),
         }
     }
 
@@ -207,8 +242,9 @@ impl Isolated {
                 self.output.take(LONGEST_ERROR).read_to_end(&mut bytes)?;
                 Err(IsolationError::Failed(String::from_utf8_lossy(&bytes).into_owned()))
             }
+            ExitStatus::Exited(NO_MEMORY) => Err(IsolationError::OutOfMemory(self.memory)),
             ExitStatus::Exited(NO_ROOM) => Err(IsolationError::NoRoom),
-            other => Err(IsolationError::Died(other)),
+            other => Err(IsolationError::Died(other, self.memory)),
         }
     }
 }
@@ -237,6 +273,8 @@ const HEAP: usize = 176 << 10;
 
 /// In the child: bounds, and an end with the parent's. All signals are blocked still, so that only SIGKILL ends it.
 fn limit(bounds: Bounds) {
+    // SAFETY: no pointers.
+    wrapper_heap::at_an_end(|_| unsafe { libc::_exit(NO_MEMORY.into()) });
     wrapper_heap::touch(HEAP);
     // The first to go where the pod's memory is short, rather than the job. Where there is no /proc, as chance has it.
     drop(fs::write("/proc/self/oom_score_adj", "1000"));

@@ -1,4 +1,22 @@
-//! Memory that a supervisor does not need while it does nothing but wait.
+//! Memory: what is left of the stack at the start, and what a supervisor does not need while it does nothing but wait.
+
+use super::called_as;
+
+/// What the wrapper takes of its stack at the most, in bytes, and some more. Reading options takes the most, some 36 KiB.
+const STACK: u64 = 44 << 10;
+
+/// How much stack the wrapper would need and how much there is, in bytes, if that is not enough. Command line and environment are a
+/// part of it.
+pub fn too_little_stack() -> Option<(u64, u64)> {
+    let here = 0_u8;
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // The path lies near its beginning.
+    let used = called_as()?.as_ptr() as u64 - &raw const here as u64;
+    // SAFETY: the pointer is to a valid value for the duration of the call.
+    let is_known = unsafe { libc::getrlimit(libc::RLIMIT_STACK, &mut limit) } == 0;
+    let needed = used.saturating_add(STACK);
+    (is_known && limit.rlim_cur < needed).then_some((needed, limit.rlim_cur))
+}
 
 /// Gives back what the start of a run has used: free memory of the heap, the stack below this call, and this program's own
 /// pages, which are read from its file again when they are needed.

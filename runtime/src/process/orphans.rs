@@ -25,7 +25,7 @@ impl Supervisor {
 
     /// Asks what descends from the job to end, waits for it, and kills what is left when the patience is over.
     fn wait_for_descendants(&mut self, job: &Job, patience: Duration) {
-        reap_all(|_, _| {});
+        drop(reap_all(|_, _| {}));
         if !has_children() {
             return;
         }
@@ -57,7 +57,7 @@ impl Supervisor {
     /// Whether all children, orphans that become children among them, end by then.
     fn wait_for_children(&mut self, deadline: Instant) -> bool {
         loop {
-            reap_all(|_, _| {});
+            drop(reap_all(|_, _| {}));
             if !has_children() {
                 return true;
             }

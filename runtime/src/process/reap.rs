@@ -1,7 +1,7 @@
 //! Collecting children: the job, and the orphans that an init inherits.
 
 use super::{ExitStatus, Signal};
-use std::{os::unix::process::ExitStatusExt as _, process};
+use std::{io, os::unix::process::ExitStatusExt as _, process};
 
 /// What became of a child.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,14 +13,15 @@ pub enum Change {
 }
 
 /// Collects every child that has ended, and tells what became of each. SIGCHLD is one signal for any number of children, so
-/// all are asked after.
-pub fn reap_all(mut tell: impl FnMut(libc::pid_t, Change)) {
+/// all are asked after. An error is one of the system, such as a seccomp filter that refuses to wait.
+pub fn reap_all(mut tell: impl FnMut(libc::pid_t, Change)) -> io::Result<()> {
     loop {
         let mut status = 0;
         // SAFETY: the pointer is to a valid integer for the duration of the call.
         let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG | libc::WUNTRACED) };
         if pid <= 0 {
-            return;
+            let error = io::Error::last_os_error();
+            return if pid == 0 || error.raw_os_error() == Some(libc::ECHILD) { Ok(()) } else { Err(error) };
         }
         let status = process::ExitStatus::from_raw(status);
         tell(

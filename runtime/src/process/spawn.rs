@@ -1,6 +1,6 @@
 //! Starting the job.
 
-use super::{ExitStatus, Signal, Signals, code, program, signals::CallersSignals, terminal::Terminal};
+use super::{Command, ExitStatus, Signal, Signals, code, program, signals::CallersSignals, terminal::Terminal};
 use crate::report::{os_words, printable};
 use std::{
     env,
@@ -10,7 +10,7 @@ use std::{
         fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
         unix::ffi::OsStrExt as _,
     },
-    process, ptr,
+    process,
     time::{Instant, SystemTime},
 };
 
@@ -36,10 +36,7 @@ impl Job {
 struct Child<'a> {
     /// The files that may be the program, in the order of `PATH`.
     candidates: &'a [CString],
-    /// `/bin/sh`, room for a file that is a script without `#!`, and the arguments; then a null. Without the first word it is the
-    /// program's own command line.
-    words: &'a mut [*const libc::c_char],
-    name: *const libc::c_char,
+    command: Command,
     folder: Option<Folder>,
     callers: CallersSignals,
     terminal: Option<Terminal>,
@@ -64,26 +61,19 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 /// It has the caller's streams, environment, working directory (which the wrapper leaves before, for `/`), signal mask and
 /// dispositions, a process group of its own, and the terminal where there is one. `parent_death` is sent to it when the wrapper dies.
 pub(super) fn spawn(
-    program: &OsString,
-    arguments: &[OsString],
+    command: Command,
     signals: &Signals,
     terminal: Option<Terminal>,
     parent_death: Option<Signal>,
 ) -> Result<Job, ExitStatus> {
+    let program = command.program();
     let name = printable(&program.to_string_lossy());
-    let words: Result<Vec<_>, _> =
-        std::iter::once(program).chain(arguments).map(|word| CString::new(word.as_bytes())).collect();
-    // They come from a command line, where a zero byte would have been their end.
-    let words = words.map_err(|error| not_started(&name, &error.into()))?;
     let candidates = candidates(program, env::var_os("PATH"));
+    // They come from a command line and the environment, where a zero byte would have been their end.
     let candidates = candidates.map_err(|error| not_started(&name, &error.into()))?;
-    let arguments = words.iter().skip(1).map(|word| word.as_ptr());
-    let mut pointers: Vec<_> =
-        [SHELL.as_ptr(), ptr::null()].into_iter().chain(arguments).chain([ptr::null()]).collect();
     let mut child = Child {
         candidates: &candidates,
-        words: &mut pointers,
-        name: words[0].as_ptr(),
+        command,
         folder: Folder::leave(),
         callers: signals.callers(),
         terminal: terminal.filter(|terminal| terminal.is_ours()),
@@ -155,19 +145,12 @@ impl Child<'_> {
     unsafe fn execute(&mut self) -> io::Error {
         let mut failure = io::Error::from_raw_os_error(libc::ENOENT);
         for candidate in self.candidates {
-            self.words[1] = self.name;
-            // SAFETY: the words are C strings and end with a null. The environment is this process's own.
-            unsafe { libc::execv(candidate.as_ptr(), self.words[1..].as_ptr()) };
+            self.command.execute(candidate);
             let mut error = io::Error::last_os_error();
             if error.raw_os_error() == Some(libc::ENOEXEC) && program::is_text(candidate) {
-                self.words[1] = candidate.as_ptr();
-                // SAFETY: as before.
-                unsafe { libc::execv(SHELL.as_ptr(), self.words.as_ptr()) };
-                let shells = io::Error::last_os_error();
-                // Without a shell, it is what the kernel said of the file.
-                if !matches!(shells.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::EACCES)) {
-                    error = shells;
-                }
+                // SAFETY: the parent stands still.
+                unsafe { self.command.execute_by(SHELL, candidate) };
+                error = io::Error::last_os_error();
             }
             match error.raw_os_error() {
                 Some(libc::EACCES) => failure = error,
@@ -234,42 +217,5 @@ fn code_of(error: &io::Error) -> u8 {
         io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => code::REFUSED,
         _ if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => code::REFUSED,
         _ => code::NOT_EXECUTABLE,
-    }
-}
-
-/// The command line, as the C runtime gives it to `main`: with musl Rust's own start-up code, which does not run, would have
-/// to be told of it.
-///
-/// # Safety
-///
-/// The pointer is to so many C strings.
-pub unsafe fn words(count: libc::c_int, words: *const *const libc::c_char) -> Vec<OsString> {
-    let word = |at| {
-        // SAFETY: the caller's.
-        let word = unsafe { CStr::from_ptr(*words.add(at)) };
-        OsStr::from_bytes(word.to_bytes()).to_owned()
-    };
-    (0..usize::try_from(count).unwrap_or(0)).map(word).collect()
-}
-
-/// The environment that this process was given, an entry at a time, such as `HOME=/root`. Most are of no interest, and not
-/// copied.
-pub fn environment() -> impl Iterator<Item = &'static [u8]> {
-    unsafe extern "C" {
-        static environ: *const *const libc::c_char;
-    }
-    // SAFETY: this program changes no variable, so that the array and its strings stay as they are; a null ends it.
-    (0..).map_while(|at| unsafe {
-        let entry = *environ.add(at);
-        (!entry.is_null()).then(|| CStr::from_ptr(entry).to_bytes())
-    })
-}
-
-/// The path by which the kernel was told to execute this program (getauxval(3), AT_EXECFN).
-pub fn called_as() -> Option<&'static CStr> {
-    // SAFETY: the kernel puts the string on the stack below `main`, where it stays as long as the process.
-    unsafe {
-        let name = libc::getauxval(libc::AT_EXECFN) as *const libc::c_char;
-        (!name.is_null()).then(|| CStr::from_ptr(name))
     }
 }

@@ -1,16 +1,15 @@
 //! The init's loop: wait for a signal, pass it on, reap whoever ended.
 
 use super::{
-    Arrived, Asked, ExitStatus, Job, Signal, Signals, descriptors,
+    Arrived, Asked, Command, ExitStatus, Job, Signal, Signals, descriptors,
     isolate::{Bounds, Isolated, IsolationError, Output, Prepared},
     memory::give_back,
     reap::{Change, reap_all},
     spawn::spawn,
     terminal::Terminal,
 };
-use crate::report::millis;
+use crate::report::{millis, os_words};
 use std::{
-    ffi::OsString,
     fs::{self, File},
     io,
     path::PathBuf,
@@ -157,12 +156,12 @@ impl Supervisor {
     }
 
     /// Reaps whoever ended, and tells of those that were not doing the wrapper's own work.
-    fn reap(&mut self, mut tell: impl FnMut(libc::pid_t, Change)) {
+    fn reap(&mut self, mut tell: impl FnMut(libc::pid_t, Change)) -> io::Result<()> {
         reap_all(|pid, change| match (self.work.iter_mut().find(|work| work.pid == pid), change) {
             (Some(work), Change::Ended(status)) => work.ended = Some(status),
             (Some(_), Change::Stopped(_)) => {}
             (None, change) => tell(pid, change),
-        });
+        })
     }
 
     /// Waits for the result of work that is under way.
@@ -186,7 +185,8 @@ impl Supervisor {
             self.let_go();
         }
         loop {
-            self.reap(|_, _| {});
+            // Without an answer it is killed in time, and given up.
+            drop(self.reap(|_, _| {}));
             let Some(at) = self.work.iter().position(|work| work.pid == pid) else {
                 return Err(IsolationError::System(io::ErrorKind::NotFound.into()));
             };
@@ -254,8 +254,11 @@ impl Supervisor {
     }
 
     /// Starts the job, and moves to `/`.
-    pub fn start(&mut self, program: &OsString, arguments: &[OsString]) -> Result<Job, ExitStatus> {
-        spawn(program, arguments, &self.signals, self.terminal, self.behaviour.parent_death)
+    pub fn start(&mut self, command: Command) -> Result<Job, ExitStatus> {
+        // Who cannot wait would never know of its end.
+        self.reap(|_, _| {})
+            .map_err(|error| ExitStatus::refused(format!("the wrapper cannot wait for it: {}", os_words(&error))))?;
+        spawn(command, &self.signals, self.terminal, self.behaviour.parent_death)
             .inspect_err(|_| self.take_terminal_back(None))
     }
 
@@ -271,11 +274,12 @@ impl Supervisor {
         }
         loop {
             let mut change = None;
-            self.reap(|pid, its| match its {
+            // It worked before the start.
+            drop(self.reap(|pid, its| match its {
                 its if pid == job.group() => change = Some(its),
                 Change::Ended(_) if prepared.as_ref().is_some_and(|prepared| prepared.pid() == pid) => *prepared = None,
                 _ => {}
-            });
+            }));
             match change {
                 Some(Change::Ended(status)) => {
                     self.take_terminal_back(Some(job));

@@ -8,12 +8,15 @@
 //! ```
 
 use super::{printable, words::within};
-use crate::process::{LONGEST_LINE, Stderr};
+use crate::process::{LONGEST_LINE, Stderr, code};
 use std::{
     fmt,
     io::Write as _,
     str::FromStr,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::SystemTime,
 };
 use tracing::{
@@ -76,12 +79,39 @@ impl FromStr for LogLevel {
     }
 }
 
+/// Whether the log is one of objects.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
+
 /// Sends the log to stderr from now on.
 pub fn init(format: LogFormat, level: LogLevel) {
+    IS_JSON.store(format == LogFormat::Json, Ordering::Relaxed);
     let log = Log { format, level: level.into(), stderr: Mutex::default() };
     tracing::subscriber::set_global_default(log).expect("this is called once");
     // A fault of the wrapper's own is a line like any other, on a stderr that cannot hold it up. The job's code is kept.
     std::panic::set_hook(Box::new(|panic| tracing::error!("internal fault: {}", printable(&panic.to_string()))));
+}
+
+/// What is left to do where there is no memory for so many bytes.
+pub fn end_without_memory(size: usize) -> ! {
+    end_at_once(format_args!("there is no memory for {size} bytes more"))
+}
+
+/// Ends the program with an error. Its line is made on the stack, and of little.
+pub fn end_at_once(why: fmt::Arguments<'_>) -> ! {
+    let (mut line, level) = ([0; 256], Level::ERROR);
+    let length = line.len();
+    let mut rest = line.as_mut_slice();
+    // It has room.
+    let written = if IS_JSON.load(Ordering::Relaxed) {
+        let now = humantime::format_rfc3339_micros(SystemTime::now());
+        let start = format_args!("{{\"timestamp\":\"{now}\",\"level\":\"{level}\",\"message\":\"");
+        writeln!(rest, "{start}{why}\"}}")
+    } else {
+        writeln!(rest, "wrapper: error: {why}")
+    };
+    let length = length - rest.len();
+    drop(written.and_then(|()| Stderr::default().write_all(&line[..length])));
+    std::process::exit(code::REFUSED.into());
 }
 
 /// Makes a line of each event. It keeps nothing, so that the start of a run does not pay for what only a server needs.

@@ -5,5 +5,5 @@ mod log;
 mod words;
 
 pub use account::{Account, HookResult, Outcome};
-pub use log::{LogFormat, LogLevel, init};
+pub use log::{LogFormat, LogLevel, end_at_once, end_without_memory, init};
 pub use words::{LONGEST, in_json, millis, one_line, os_words, printable, size};

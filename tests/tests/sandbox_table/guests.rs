@@ -76,7 +76,7 @@ pub fn rows(folder: &Path) -> Vec<Row> {
         Row::new(
             "strings of 1 MiB that the host keeps",
             hostile("flood-methods"),
-            "was killed by SIGABRT; it may have 320 MiB",
+            "its process ran out of memory: it may have 320 MiB",
         )
         .memory(320),
         Row::new("header fields without end", hostile("flood-fields"), "total size of fields exceeds limit"),
