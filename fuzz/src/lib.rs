@@ -81,7 +81,7 @@ pub fn egress(data: &[u8]) {
 /// Bytes are compiled and checked, or refused. The compiler's time is bounded elsewhere: here inputs are small.
 pub fn component(data: &[u8]) {
     let Ok(compiled) = compile(Code::Pulley.target(), data) else { return };
-    let sandbox = Sandbox::new(Code::Pulley).expect("an engine");
+    let sandbox = Sandbox::new(Code::Pulley, wrapper::sandbox::limits::MEMORY).expect("an engine");
     // SAFETY: the bytes are the compiler's.
     let component = unsafe { sandbox.load(&compiled) }.expect("what was compiled can be loaded");
     let imports = sandbox.imports(&component);

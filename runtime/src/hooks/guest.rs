@@ -104,6 +104,7 @@ pub(super) fn run(
     store.data().end_lines();
     let why = match ended {
         Ok(Ok(Ok(()))) => return Ok(store.data().memory_given().to_le_bytes().to_vec()),
+        Ok(Ok(Err(why))) if why.trim().is_empty() => "its hook returned an error without a word".to_owned(),
         Ok(Ok(Err(why))) => one_line(&why),
         Ok(Err(error)) => explain(&error),
         Err(_) => format!("stopped at its deadline; {option} allows more"),

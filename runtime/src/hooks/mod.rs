@@ -218,11 +218,7 @@ impl Call {
 
 /// What the process may have that runs a hook.
 fn bounds(plugin: &Plugin) -> Bounds {
-    Bounds {
-        memory: plugin.grants.memory.saturating_add(limits::HOST_MEMORY),
-        native: plugin.is_native(),
-        background: None,
-    }
+    Bounds { memory: limits::address_space(plugin.grants.memory), native: plugin.is_native(), background: None }
 }
 
 /// A phase that is being gone through.
@@ -278,6 +274,7 @@ impl Round<'_> {
             return Err(IsolationError::Failed("had no time left".to_owned()));
         }
         let name = plugin.name.clone();
+        let timeout = timeout - limits::taking_away(plugin.grants.memory, timeout);
         let (moment, deadline) = (self.phase.moment(&name, usual), started + timeout);
         plugin.compile(self.supervisor, moment, deadline).map_err(|error| match error {
             IsolationError::Signaled(_) => error,

@@ -106,7 +106,7 @@ impl PluginFile {
     /// Maps its compiled form.
     pub fn map(&self) -> Result<Unchecked, LoadError> {
         match &self.compiled {
-            Compiled::To(file) => load::map(file),
+            Compiled::To(file) => load::map(file, self.spec.grants.memory),
             _ => Err(LoadError::NotCompiled),
         }
     }
@@ -213,12 +213,14 @@ impl PluginFile {
 /// In a process of its own, while it may have files.
 fn open(file: &File, in_place: bool, spec: &PluginSpec, cache: Option<&Cache>) -> Result<Opened, LoadError> {
     if in_place {
-        return load::map(file).map(Opened::Mapped);
+        return load::map(file, spec.grants.memory).map(Opened::Mapped);
     }
     let bytes = Bytes::read(file)?;
     bytes.are_meant(spec)?;
     let cached = cache.and_then(|cache| cache.find(spec, bytes.digest));
-    match cached.map(|cached| cache::is_whole(&cached, bytes.digest).and_then(|()| load::map(&cached))) {
+    match cached
+        .map(|cached| cache::is_whole(&cached, bytes.digest).and_then(|()| load::map(&cached, spec.grants.memory)))
+    {
         Some(Ok(unchecked)) => Ok(Opened::Cached(unchecked, bytes.digest)),
         Some(Err(error)) => {
             tracing::debug!("what the cache has of {} {error}", spec.source);

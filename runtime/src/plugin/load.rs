@@ -100,10 +100,10 @@ pub fn compile(Bytes { bytes, .. }: Bytes, spec: &PluginSpec) -> Result<Compiled
 /// is not. The same is to be said of the process.
 pub fn load_to_check(Bytes { bytes, .. }: Bytes, spec: &PluginSpec) -> Result<Unchecked, LoadError> {
     if spec.source.is_compiled() {
-        return load(&compiled(bytes)?);
+        return load(&compiled(bytes)?, spec.grants.memory);
     }
     is_component(&bytes)?;
-    load(&compile_skeleton(&bytes, spec.code)?)
+    load(&compile_skeleton(&bytes, spec.code)?, spec.grants.memory)
 }
 
 /// What was compiled ahead of time, if it was.
@@ -143,7 +143,7 @@ pub fn compile_ahead_of_time(path: &Path, target: &str) -> Result<Vec<u8>, LoadE
     let Bytes { bytes, .. } = Bytes::read(&open(path)?)?;
     is_component(&bytes)?;
     let pulley = compile_component(&bytes, Code::Pulley)?;
-    check(&load(&pulley)?, u64::MAX)?;
+    check(&load(&pulley, limits::MEMORY)?, u64::MAX)?;
     if Some(target) == pulley.code.target() {
         return Ok(pulley.bytes);
     }
@@ -162,10 +162,10 @@ fn is_component(bytes: &[u8]) -> Result<(), LoadError> {
 }
 
 /// Maps a `.cwasm`: what is not needed of it is not read. It is trusted, so this may be done before a process is confined.
-pub fn map(file: &File) -> Result<Unchecked, LoadError> {
+pub fn map(file: &File, memory: u64) -> Result<Unchecked, LoadError> {
     if !path_of(file).exists() {
         // No /proc: it is read instead.
-        return load(&compiled(Bytes::read(file)?.bytes)?);
+        return load(&compiled(Bytes::read(file)?.bytes)?, memory);
     }
     let mut header = [0; 64];
     let kind = match file.read_at(&mut header, 0).map_err(LoadError::Unreadable)? {
@@ -176,7 +176,7 @@ pub fn map(file: &File) -> Result<Unchecked, LoadError> {
     if kind != Some(Precompiled::Component) {
         return Err(LoadError::NotCompiled);
     }
-    let sandbox = Sandbox::new(Code::of(&header)).map_err(|error| LoadError::Engine(one_line(&error)))?;
+    let sandbox = Sandbox::new(Code::of(&header), memory).map_err(|error| LoadError::Engine(one_line(&error)))?;
     // SAFETY: as with `load`.
     let component = unsafe { sandbox.load_file(&path_of(file)) }.map_err(|error| {
         // What it was compiled for is looked at before any of it becomes executable, by mprotect(2).
@@ -194,8 +194,8 @@ fn path_of(file: &File) -> PathBuf {
 }
 
 /// Loads what was compiled, here or in an image build.
-pub fn load(compiled: &Compiled) -> Result<Unchecked, LoadError> {
-    let sandbox = Sandbox::new(compiled.code).map_err(|error| LoadError::Engine(one_line(&error)))?;
+pub fn load(compiled: &Compiled, memory: u64) -> Result<Unchecked, LoadError> {
+    let sandbox = Sandbox::new(compiled.code, memory).map_err(|error| LoadError::Engine(one_line(&error)))?;
     // SAFETY: the bytes are the compiler's. Who puts a .cwasm into the image vouches for it, as for every other program
     // there; it is marked with the build that made it, and another's is refused.
     let component =
@@ -204,9 +204,9 @@ pub fn load(compiled: &Compiled) -> Result<Unchecked, LoadError> {
 }
 
 /// A built-in, which the build has compiled.
-pub fn built_in(compiled: &'static [u8]) -> Result<Unchecked, LoadError> {
+pub fn built_in(compiled: &'static [u8], memory: u64) -> Result<Unchecked, LoadError> {
     let engine = |error: wasmtime::Error| LoadError::Engine(one_line(&error));
-    let sandbox = Sandbox::new(Code::Pulley).map_err(engine)?;
+    let sandbox = Sandbox::new(Code::Pulley, memory).map_err(engine)?;
     // SAFETY: the bytes are the build script's, and part of this binary.
     let component = unsafe { sandbox.load_in_place(compiled) }.map_err(engine)?;
     Ok(Unchecked { sandbox, component })

@@ -173,7 +173,7 @@ impl Plugin {
     pub fn guest(&self, material: Material) -> wasmtime::Result<Guest> {
         let started = Instant::now();
         let unchecked = match material {
-            Material::BuiltIn(bytes) => load::built_in(bytes)?,
+            Material::BuiltIn(bytes) => load::built_in(bytes, self.grants.memory)?,
             Material::Mapped(unchecked) => unchecked,
         };
         let loaded = started.elapsed();

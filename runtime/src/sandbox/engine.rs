@@ -60,11 +60,9 @@ pub fn config(target: Option<&str>, build: &str) -> Result<Config> {
         .epoch_interruption(true)
         .concurrency_support(false)
         // By default a guest takes 4 GiB of address space and more for guards, which a pod under RLIMIT_AS does not
-        // have. The price is explicit bounds checks, and that memory moves when it outgrows what is reserved: with a
-        // mebibyte at a time a guest that fills 64 MiB took a second, nearly all of it copying; with 16 at a time a tenth
-        // of one, and 107 MiB where both copies stood side by side.
+        // have. The price is explicit bounds checks. What is reserved for growth is for each sandbox to say: memory that
+        // outgrows it is copied, and stands there twice meanwhile.
         .memory_reservation(0)
-        .memory_reservation_for_growth(64 << 20)
         // With no guard at all memory would be taken from the heap and zeroed page by page, though a guest touches a few
         // pages of its first mebibyte: 1.1 ms of a hook's 2.4 (measured).
         .memory_guard_size(64 << 10)

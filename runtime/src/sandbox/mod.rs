@@ -55,10 +55,10 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Makes the engine. Fails only where the system has no memory for it.
-    pub fn new(code: Code) -> Result<Self> {
-        #[cfg_attr(not(feature = "compiler"), expect(unused_mut))]
+    /// Makes the engine, for guests that have so much memory. Fails only where the system has no memory for it.
+    pub fn new(code: Code, memory: u64) -> Result<Self> {
         let mut config = engine::config(code.target(), BUILD)?;
+        config.memory_reservation_for_growth(limits::growth(memory));
         // To set a compiler up takes longer than to load a small guest.
         #[cfg(feature = "compiler")]
         config.enable_compiler(false);
