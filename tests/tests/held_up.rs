@@ -13,7 +13,9 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use wrapper_tests::{HOSTILE, MODES, Running, children, init, on_a_terminal, run, wait_until, wrapper};
+use wrapper_tests::{
+    HOSTILE, MODES, Running, children, dist, init, on_a_terminal, run, run_program, wait_until, wrapper,
+};
 
 /// What a machine that is busy may add.
 const SLACK: Duration = Duration::from_millis(400);
@@ -216,6 +218,33 @@ fn calls_that_a_profile_denies_cost_no_hook() {
         });
         run.outcome().exits(3).says("echo: done in ");
     }
+}
+
+/// What a hook needs and is refused is named, and costs the job nothing.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_call_that_a_profile_denies_is_named() {
+    for (call, name) in [
+        (libc::SYS_getrandom, "getrandom"),
+        (libc::SYS_sigaltstack, "sigaltstack"),
+        (libc::SYS_epoll_create1, "epoll_create1"),
+        (libc::SYS_epoll_ctl, "epoll_ctl"),
+        (libc::SYS_eventfd2, "eventfd2"),
+        (libc::SYS_setitimer, "setitimer"),
+        (libc::SYS_pipe2, "pipe2"),
+        (libc::SYS_fork, "fork"),
+    ] {
+        let mut run = run_program(dist("wrapper-slim"), ["--plugin", "echo", "sh", "-c", "exit 3"]).with(|command| {
+            // SAFETY: async-signal-safe.
+            unsafe { command.pre_exec(move || refuse(call, libc::EPERM)) };
+        });
+        run.outcome().exits(3).says(&format!("{name}: Operation not permitted\n"));
+    }
+    let mut run = run_program(dist("wrapper-slim"), ["--plugin", "none", "sh", "-c", "exit 3"]).with(|command| {
+        // SAFETY: async-signal-safe.
+        unsafe { command.pre_exec(move || refuse(libc::SYS_wait4, libc::EPERM)) };
+    });
+    run.outcome().exits(125).says("sh was not started: the wrapper cannot wait for it: Operation not permitted");
 }
 
 #[test]

@@ -169,7 +169,9 @@ fn a_system_without_a_process_to_give_is_told_as_such_and_without_a_descriptor_i
     let user = ["setpriv", "--reuid", "65533", "--regid", "65533", "--clear-groups", "prlimit"];
     let run =
         |limit, job| run_program(&copy, ["--plugin", "none", job]).under(&[&user[..], &[limit]].concat()).outcome();
-    run("--nproc=1", "true").exits(125).says("true was not started: true: Resource temporarily unavailable");
+    run("--nproc=1", "true")
+        .exits(125)
+        .says("true was not started: no process can be had for it (clone): Resource temporarily unavailable");
     // The start of a job takes no descriptor. This one, which is static, can do without too.
     let outcome = run("--nofile=3", copy.to_str().unwrap());
     outcome.exits(125).says("wrapper: started wrapper").says("see --help");

@@ -71,6 +71,64 @@ fn each_kind_of_broken_file_has_its_own_reason() {
     refused(&huge, "has more than 128 MiB");
 }
 
+/// A component around a module, and with these imports.
+fn with(imports: &str, core: &str) -> Vec<u8> {
+    wat::parse_str(format!("(component {imports} (core module $m {core}))")).unwrap()
+}
+
+#[test]
+fn what_is_valid_and_not_run_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let wasi =
+        "is built for WASI 0.3, and this wrapper runs WASI 0.2; build it for wasm32-wasip2 or wasm32-unknown-unknown";
+    for (name, component, reason) in [
+        ("exceptions", with("", "(tag $e) (func (throw $e))"), "needs exceptions, which this wrapper does not run; "),
+        (
+            "gc",
+            with("", "(type (struct (field i32))) (func (drop (struct.new 0 (i32.const 1))))"),
+            "needs garbage collection, ",
+        ),
+        (
+            "reference",
+            with("", "(type $f (func)) (func (param (ref $f)) (call_ref $f (local.get 0)))"),
+            "needs garbage collection, ",
+        ),
+        (
+            "threads",
+            with("", "(memory 1 1 shared)"),
+            "needs threads, which this wrapper does not run; compile it without",
+        ),
+        ("async", with(r#"(import "f" (func async))"#, ""), wasi),
+        ("wasi", with(r#"(import "wasi:cli/environment@0.3.0" (instance))"#, ""), wasi),
+        (
+            "newer",
+            with(r#"(import "wrapper:hook/usage@0.1.7" (instance (export "memory" (func (result u64)))))"#, ""),
+            "is built for wrapper:hook/usage@0.1.7, of which this wrapper has only wrapper:hook@0.1.0; take a newer wrapper",
+        ),
+        (
+            "newer-hook",
+            crate::component("wrapper:hook/before-stop@0.1.1", "", ""),
+            "is built for wrapper:hook/before-stop@0.1.1, of which this wrapper has only wrapper:hook@0.1.0; ",
+        ),
+    ] {
+        let file = folder.path().join(name).with_extension("wasm");
+        fs::write(&file, component).unwrap();
+        refused(&file, reason);
+    }
+}
+
+#[test]
+fn an_import_of_another_type_is_not_called_granted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("other.wasm");
+    let imports = r#"(import "wrapper:hook/log@0.1.0" (instance (export "log" (func (result u32)))))
+                     (import "wrapper:hook/types@0.1.0" (instance))"#;
+    fs::write(&file, with(imports, "")).unwrap();
+    let outcome = run(["--check", "--plugin", file.to_str().unwrap()]).outcome();
+    assert!(outcome.exits(125).stdout.contains("  of another type   wrapper:hook/log@0.1.0\n"), "{outcome:#?}");
+    assert!(outcome.stdout.contains("  granted           wrapper:hook/types@0.1.0\n"), "{outcome:#?}");
+}
+
 #[test]
 fn every_broken_plugin_is_named() {
     run(["--plugin", "/no/such/a.wasm", "--plugin", "/no/such/b.wasm", "true"])

@@ -69,6 +69,23 @@ fn one_refusal_of_memory_is_no_refusal_of_the_next() {
 }
 
 #[test]
+fn much_memory_is_all_there_and_is_taken_away_in_time() {
+    for (instruction, option) in [("memory-all", ""), ("memory-all spin", ",timeout=4s")] {
+        let plugin = format!("{HOSTILE},memory=1024MiB{option}");
+        for as_pid_1 in [false, true] {
+            let run = run(["--plugin", &plugin, "sh", "-c", "exit 3"]).env("HOOK_AFTER", instruction);
+            let outcome = if as_pid_1 { run.as_pid_1() } else { run }.outcome();
+            // What it begins with and its own heap's bookkeeping take some.
+            let taken = (1_015..1_024).any(|taken| outcome.stderr.contains(&format!("took {taken} MiB\n")));
+            assert!(outcome.exits(3).stderr.contains("took ") && taken, "{outcome:#?}");
+            if !option.is_empty() {
+                outcome.says("stopped at its deadline; timeout= allows more").within(Duration::from_millis(4_100));
+            }
+        }
+    }
+}
+
+#[test]
 fn a_flood_of_log_lines_has_an_end() {
     let outcome = hostile("flood-log");
     outcome.exits(3).says("hostile: warning: log limit of 1024 KiB reached, its further lines are dropped");

@@ -44,6 +44,13 @@ fn follow(variable: &str) -> Result<(), String> {
         "nap" => wrapper_hook::sleep(Duration::from_millis(rest.parse().expect("milliseconds"))),
         "recurse" => drop(recurse(1)),
         "memory" => take_memory(),
+        "memory-all" => {
+            let taken = take_all_memory();
+            log::info!("took {taken} MiB");
+            while rest == "spin" {
+                black_box(());
+            }
+        }
         "memory-again" => {
             let [refused, given] = [100_000, 1].map(grow);
             log::info!("grown by 100000 pages: {refused}, and then by one: {given}");
@@ -132,6 +139,18 @@ fn grow(pages: usize) -> bool {
     return core::arch::wasm32::memory_grow(0, pages) != usize::MAX;
     #[cfg(not(target_arch = "wasm32"))]
     return pages == 0;
+}
+
+/// How many MiB there are.
+fn take_all_memory() -> u32 {
+    let take = || {
+        let mut piece = Vec::<u8>::new();
+        piece.try_reserve_exact(1 << 20).ok()?;
+        piece.resize(1 << 20, 1);
+        std::mem::forget(black_box(piece));
+        Some(())
+    };
+    (0..).take_while(|_| take().is_some()).count() as u32
 }
 
 fn take_memory() {

@@ -82,6 +82,11 @@ pub fn at_an_end(then: fn(usize) -> !) {
     AT_AN_END.store(then as *mut (), Ordering::Relaxed);
 }
 
+/// Whether the end of memory is this heap's to tell.
+pub fn is_in_charge() -> bool {
+    !AT_AN_END.load(Ordering::Relaxed).is_null()
+}
+
 /// What was allocated, if it was. The lock is free again.
 fn found(memory: *mut u8, size: usize) -> *mut u8 {
     let then = AT_AN_END.load(Ordering::Relaxed);

@@ -3,12 +3,13 @@
 use super::Phase;
 use crate::{
     plugin::{LoadError, Material, Plugin},
-    process,
+    process::{self, refused},
     report::{LONGEST, one_line, os_words, size},
     sandbox::{Guest, JobFacts, State, limits},
 };
 use std::{
     fmt::{self, Write as _},
+    io,
     mem::ManuallyDrop,
     time::Instant,
 };
@@ -34,9 +35,11 @@ pub(super) struct Ready {
 impl Ready {
     pub(super) fn new(plugin: &Plugin, material: Result<Material, LoadError>) -> Result<Self, String> {
         let material = material.map_err(|error| error.to_string())?;
+        let cannot = |error: io::Error| format!("the hook cannot be run: {}", os_words(&error));
+        refused::first().map_err(cannot)?;
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = builder.enable_io().enable_time().event_interval(TURNS).build();
-        let runtime = runtime.map_err(|error| format!("the hook cannot be run: {}", os_words(&error)))?;
+        let runtime = runtime.or_else(|error| refused::of_an_event_loop().and(Err(error))).map_err(cannot)?;
         let (runtime, guest) = (ManuallyDrop::new(runtime), ManuallyDrop::new(plugin.guest(material)));
         Ok(Self { runtime, guest, instance: None })
     }

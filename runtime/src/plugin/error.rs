@@ -11,6 +11,9 @@ use std::io;
 /// The interfaces of this version of the contract.
 const CONTRACT: &str = "wrapper:hook@0.1";
 
+/// The last part of its version: who is built for a later one may need what is not here.
+pub(super) const PATCH: u64 = 0;
+
 /// How a compiled plugin is made.
 const COMPILE: &str = if cfg!(target_endian = "big") {
     "`wrapper-plugin compile PLUGIN.wasm -o PLUGIN.cwasm --target pulley64be`"
@@ -70,6 +73,26 @@ pub enum LoadError {
     /// WebAssembly with a fault in it, such as a missing end.
     #[error("is not a valid component: {0}")]
     Invalid(String),
+    /// WebAssembly that is valid, and asks for more than there is.
+    #[error("needs {0}, which this wrapper does not run; compile it without")]
+    Feature(String),
+    /// What came of it would lie in memory that the job may need.
+    #[error(
+        "takes more than {} MiB when it is compiled; compile it ahead of time or set --cache: {COMPILE}",
+        limits::COMPILED >> 20
+    )]
+    CompiledTooLarge,
+    /// Built for the WASI that comes next.
+    #[error(
+        "is built for WASI 0.3, and this wrapper runs WASI 0.2; build it for wasm32-wasip2 or wasm32-unknown-unknown"
+    )]
+    OtherWasi,
+    /// Built against more of the contract than there is.
+    #[error("is built for {found}, of which this wrapper has only {CONTRACT}.{PATCH}; take a newer wrapper")]
+    Newer {
+        /// The interface in question.
+        found: String,
+    },
     /// Built against a contract that this wrapper does not have.
     #[error("is built for {found}; this wrapper runs {CONTRACT}.x")]
     OtherVersion {

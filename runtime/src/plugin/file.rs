@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     process::{Bounds, Isolated, IsolationError, Moment, Output, Supervisor},
-    sandbox::Code,
+    sandbox::{Code, limits},
 };
 use std::{
     fs::File,
@@ -197,6 +197,9 @@ impl PluginFile {
                 _ => load::compile(bytes, &self.spec),
             });
             let mut bytes = compiled.map_err(|error| error.to_string())?.bytes;
+            if entry.is_none() && bytes.len() > limits::COMPILED {
+                return Err(LoadError::CompiledTooLarge.to_string());
+            }
             if let (Some(_), Some(digest)) = (entry, self.facts.digest) {
                 cache::seal(&mut bytes, digest);
             }

@@ -68,15 +68,22 @@ impl Inspection {
     /// In a process of its own: compiles and checks a plugin, and keeps what was found. Nothing of the guest runs.
     fn of(spec: &PluginSpec, bytes: Option<Result<Bytes, LoadError>>) -> Self {
         let unchecked = match (&spec.source, bytes) {
-            (Source::BuiltIn(built_in), _) => load::built_in(built_in.compiled),
+            (Source::BuiltIn(built_in), _) => load::built_in(built_in.compiled, spec.grants.memory),
             (Source::File(_), bytes) => bytes.unwrap_or(Err(LoadError::NotAFile)).and_then(|bytes| {
                 bytes.are_meant(spec)?;
-                load::load(&load::compile(bytes, spec)?)
+                load::load(&load::compile(bytes, spec)?, spec.grants.memory)
             }),
         };
-        let imports = unchecked.as_ref().map_or_else(|_| Vec::new(), imports);
+        let mut imports = unchecked.as_ref().map_or_else(|_| Vec::new(), imports);
         let memory = unchecked.as_ref().ok().map(load::initial_memory);
         let guest = unchecked.and_then(|unchecked| load::check(&unchecked, spec.grants.memory));
+        if let Err(LoadError::Import(why)) = &guest {
+            let is_named = |name: &str| why.contains(&format!("`{name}`"));
+            imports
+                .iter_mut()
+                .filter(|(name, treatment)| *treatment != Treatment::Unknown && is_named(name))
+                .for_each(|(_, treatment)| *treatment = Treatment::OtherType);
+        }
         let hooks = guest.map_err(|error| error.to_string()).map(|guest| {
             // A built-in's component may have more hooks than it runs under this name.
             let (before_start, after_exit) = match &spec.source {

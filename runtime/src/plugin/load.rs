@@ -1,6 +1,6 @@
 //! From a file to a checked component. Nothing of the guest runs here.
 
-use super::{LoadError, PluginSpec, Sha256};
+use super::{LoadError, PluginSpec, Sha256, error::PATCH};
 use crate::{
     process::Bounds,
     report::printable,
@@ -117,16 +117,24 @@ fn compiled(bytes: Vec<u8>) -> Result<Compiled, LoadError> {
 
 #[cfg(feature = "compiler")]
 fn compile_component(bytes: &[u8], code: Code) -> Result<Compiled, LoadError> {
-    let compiled =
-        crate::sandbox::compile(code.target(), bytes).map_err(|error| LoadError::Invalid(one_line(&error)))?;
+    let compiled = crate::sandbox::compile(code.target(), bytes).map_err(|error| not_valid(bytes, &error))?;
     Ok(Compiled { code, bytes: compiled })
 }
 
 #[cfg(feature = "compiler")]
 fn compile_skeleton(bytes: &[u8], code: Code) -> Result<Compiled, LoadError> {
-    let compiled =
-        super::skeleton::compile(code.target(), bytes).map_err(|error| LoadError::Invalid(one_line(&error)))?;
+    let compiled = super::skeleton::compile(code.target(), bytes).map_err(|error| not_valid(bytes, &error))?;
     Ok(Compiled { code, bytes: compiled })
+}
+
+/// Why a component cannot be compiled.
+#[cfg(feature = "compiler")]
+fn not_valid(bytes: &[u8], error: &wasmtime::Error) -> LoadError {
+    match super::feature::needed(bytes) {
+        none if none.is_empty() => LoadError::Invalid(one_line(error)),
+        asynchronous if asynchronous.contains(&super::feature::ASYNC) => LoadError::OtherWasi,
+        needed => LoadError::Feature(needed.join(" and ")),
+    }
 }
 
 #[cfg(not(feature = "compiler"))]
@@ -147,7 +155,7 @@ pub fn compile_ahead_of_time(path: &Path, target: &str) -> Result<Vec<u8>, LoadE
     if Some(target) == pulley.code.target() {
         return Ok(pulley.bytes);
     }
-    crate::sandbox::compile(Some(target), &bytes).map_err(|error| LoadError::Invalid(one_line(&error)))
+    crate::sandbox::compile(Some(target), &bytes).map_err(|error| not_valid(&bytes, &error))
 }
 
 /// Says what a file is that is no component.
@@ -236,14 +244,24 @@ pub fn check(unchecked: &Unchecked, memory: u64) -> Result<Guest, LoadError> {
     let kind = component.component_type();
     let exports: Vec<_> = kind.exports(engine).map(|(name, item)| (name.to_owned(), item.ty)).collect();
     let imports = sandbox.imports(component);
-    if let Some(found) = exports.iter().map(|(name, _)| name.clone()).chain(imports).find(|name| is_other_version(name))
-    {
-        return Err(LoadError::OtherVersion { found });
+    let names: Vec<_> = exports.iter().map(|(name, _)| name.clone()).chain(imports).collect();
+    if let Some(found) = names.iter().find(|name| is_other_version(name)) {
+        return Err(LoadError::OtherVersion { found: found.clone() });
     }
+    if names.iter().any(|name| name.starts_with("wasi:") && name.contains("@0.3.")) {
+        return Err(LoadError::OtherWasi);
+    }
+    let newer = names.iter().find(|name| is_newer(name)).map(|found| LoadError::Newer { found: found.clone() });
     if let Some((name, _)) = exports.iter().find(|(name, item)| !has_contracts_type(name, item, &kind, engine)) {
         return Err(LoadError::OtherType(name.clone()));
     }
-    let guest = sandbox.check(component).map_err(|error| LoadError::Import(one_line(&error)))?;
+    let guest = match (sandbox.check(component), newer) {
+        (Ok(guest), None) => guest,
+        (Ok(guest), Some(newer)) if !guest.has_before_start() && !guest.has_after_exit() => return Err(newer),
+        (Ok(guest), Some(_)) => guest,
+        (Err(_), Some(newer)) => return Err(newer),
+        (Err(error), None) => return Err(LoadError::Import(one_line(&error))),
+    };
     if guest.has_before_start() || guest.has_after_exit() {
         return Ok(guest);
     }
@@ -280,6 +298,13 @@ fn is_other_version(interface: &str) -> bool {
     !version.starts_with("0.1.") || version.contains('-')
 }
 
+/// Whether an interface is of a version of this contract that came later.
+fn is_newer(interface: &str) -> bool {
+    let patch =
+        interface.strip_prefix("wrapper:hook/").and_then(|rest| rest.split_once("@0.1.")).map(|(_, patch)| patch);
+    patch.and_then(|patch| patch.parse::<u64>().ok()).is_some_and(|patch| patch > PATCH)
+}
+
 /// An error with its causes, on one line.
 fn one_line(error: &wasmtime::Error) -> String {
     printable(&format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" "))
@@ -287,7 +312,7 @@ fn one_line(error: &wasmtime::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::is_other_version;
+    use super::{is_newer, is_other_version};
 
     #[test]
     fn a_patch_release_is_compatible_and_nothing_else_is() {
@@ -300,6 +325,7 @@ mod tests {
             ("wasi:http/types@0.2.0", false),
         ] {
             assert_eq!(is_other_version(name), other, "{name}");
+            assert_eq!(is_newer(name), name.ends_with("0.1.7"), "{name}");
         }
     }
 }

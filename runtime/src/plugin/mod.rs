@@ -3,6 +3,8 @@
 mod built_in;
 mod cache;
 mod error;
+#[cfg(feature = "compiler")]
+mod feature;
 mod file;
 mod inspect;
 mod load;

@@ -2,7 +2,7 @@
 //! (setitimer(2)), of which a process has one of each kind for itself. Others take from what a user has over all processes
 //! (RLIMIT_SIGPENDING).
 
-use super::mask::Mask;
+use super::{mask::Mask, refused::named};
 use std::{
     io, mem, ptr,
     sync::{
@@ -31,8 +31,8 @@ pub fn at_every(tick: Duration, after: Duration, work: impl Fn() + Send + Sync +
     WORK.store(Box::into_raw(Box::new(Box::new(work))), Ordering::Release);
     for (timer, signal, first) in [(libc::ITIMER_PROF, libc::SIGPROF, tick), (libc::ITIMER_REAL, libc::SIGALRM, after)]
     {
-        handle(signal)?;
-        set(timer, first, tick)?;
+        handle(signal).map_err(named("rt_sigaction"))?;
+        set(timer, first, tick).map_err(named("setitimer"))?;
         Mask::of(signal).unblock()?;
     }
     Ok(())

@@ -4,7 +4,7 @@
 //! run out of memory, overflow its stack, find a flaw in the compiler or take for ever: the init lives on, and with it the
 //! job's exit code.
 
-use super::{ExitStatus, descriptors, harden, signal::Signal, stderr::take_for_the_log};
+use super::{ExitStatus, descriptors, harden, refused::named, signal::Signal, stderr::take_for_the_log};
 use std::{
     fs::{self, File},
     io::{self, PipeWriter, Read as _, Seek as _, Write as _},
@@ -102,7 +102,9 @@ fn died(status: &ExitStatus, memory: u64) -> String {
     let more = match status {
         ExitStatus::Signaled { signal, .. } => match i32::from(*signal) {
             // Rust's own end where there is no memory, in programs that use this library with another heap.
-            libc::SIGABRT => format!("; it may have {} of memory", crate::report::size(memory)),
+            libc::SIGABRT if !wrapper_heap::is_in_charge() => {
+                format!("; it may have {} of memory", crate::report::size(memory))
+            }
             libc::SIGSYS => "; a seccomp filter kills for a system call that it needs".into(),
             libc::SIGKILL => "; the system may have had no more memory".into(),
             _ => String::new(),
@@ -122,6 +124,7 @@ pub struct Isolated {
     /// The memory that it may have, in bytes.
     memory: u64,
     output: File,
+    is_file: bool,
 }
 
 /// Work that has made itself ready, and waits to be told what came.
@@ -139,7 +142,7 @@ impl Prepared {
         ready: impl FnOnce(T) -> U,
         work: impl FnOnce(U, Vec<u8>) -> Result<Vec<u8>, String>,
     ) -> io::Result<Self> {
-        let (mut wait, go) = io::pipe()?;
+        let (mut wait, go) = io::pipe().map_err(named("pipe2"))?;
         let parents = go.as_raw_fd();
         let prepare = || {
             // The last writer is to be the parent.
@@ -191,9 +194,10 @@ impl Isolated {
         prepare: impl FnOnce() -> T,
         work: impl FnOnce(T) -> Result<Vec<u8>, String>,
     ) -> io::Result<Self> {
+        let is_file = !matches!(output, Output::Few);
         let (output, mut result, longest, is_kept) = match output {
             Output::Few => {
-                let (reader, writer) = io::pipe()?;
+                let (reader, writer) = io::pipe().map_err(named("pipe2"))?;
                 (File::from(OwnedFd::from(reader)), File::from(OwnedFd::from(writer)), FEW, false)
             }
             Output::Many => {
@@ -204,7 +208,7 @@ impl Isolated {
         };
         // SAFETY: there is one thread, so the child finds no lock held by another that is not there any more.
         match unsafe { libc::fork() } {
-            -1 => Err(io::Error::last_os_error()),
+            -1 => Err(named("fork")(io::Error::last_os_error())),
             0 => {
                 limit(bounds);
                 descriptors::let_go(None);
@@ -227,14 +231,16 @@ impl Isolated {
                 // SAFETY: no pointers. Nothing of the parent's is to be flushed or dropped here.
                 unsafe { libc::_exit(code.into()) }
             }
-            pid => Ok(Self { pid, ended: None, memory: bounds.memory(), output }),
+            pid => Ok(Self { pid, ended: None, memory: bounds.memory(), output, is_file }),
         }
     }
 
     /// What came of it, when its process has ended.
     pub(super) fn result(mut self) -> Result<File, IsolationError> {
         // A pipe has no beginning to go back to.
-        drop(self.output.rewind());
+        if self.is_file {
+            self.output.rewind()?;
+        }
         match self.ended.unwrap_or(ExitStatus::Exited(PANICKED)) {
             ExitStatus::Exited(0) => Ok(self.output),
             ExitStatus::Exited(FAILED) => {

@@ -13,6 +13,7 @@ mod memory;
 mod orphans;
 mod program;
 mod reap;
+pub mod refused;
 mod seccomp;
 mod signal;
 mod signals;

@@ -105,7 +105,11 @@ pub(super) fn spawn(
             let why = why.map_or_else(|| os_words(&error), |why| printable(&why));
             Err(ExitStatus::NotStarted { why: format!("{name}: {why}"), code: code_of(&error) })
         }
-        (Err(_), _) => Err(not_started(&name, &io::Error::last_os_error())),
+        // Nothing is wrong with the command.
+        (Err(_), _) => {
+            let error = io::Error::last_os_error();
+            Err(ExitStatus::refused(format!("no process can be had for it (clone): {}", os_words(&error))))
+        }
     }
 }
 

@@ -9,6 +9,8 @@ pub enum Treatment {
     Granted,
     /// It is there, because language runtimes import it whether they use it or not; there is nothing behind it.
     Empty,
+    /// It is there, as something else than the plugin says, and the plugin cannot be loaded.
+    OtherType,
     /// It is not there, and the plugin cannot be loaded.
     Unknown,
 }
@@ -18,6 +20,7 @@ impl fmt::Display for Treatment {
         f.pad(match self {
             Self::Granted => "granted",
             Self::Empty => "linked but empty",
+            Self::OtherType => "of another type",
             Self::Unknown => "unknown",
         })
     }
