@@ -47,8 +47,10 @@ fn follow(variable: &str) -> Result<(), String> {
         "memory-all" => {
             let taken = take_all_memory();
             log::info!("took {taken} MiB");
-            while rest == "spin" {
-                black_box(());
+            if rest == "spin" {
+                loop {
+                    black_box(());
+                }
             }
         }
         "memory-again" => {
