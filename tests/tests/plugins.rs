@@ -89,11 +89,6 @@ fn what_is_valid_and_not_run_is_named_with_what_to_do() {
             "needs garbage collection, ",
         ),
         (
-            "reference",
-            with("", "(type $f (func)) (func (param (ref $f)) (call_ref $f (local.get 0)))"),
-            "needs garbage collection, ",
-        ),
-        (
             "threads",
             with("", "(memory 1 1 shared)"),
             "needs threads, which this wrapper does not run; compile it without",

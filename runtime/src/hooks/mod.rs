@@ -7,7 +7,7 @@ mod guest;
 
 use crate::{
     plugin::{self, HOOK_TIMEOUT, Plugin},
-    process::{self, Bounds, Isolated, IsolationError, Moment, Output, Prepared, Signal, Supervisor},
+    process::{self, Bounds, Isolated, IsolationError, Moment, Output, Prepared, Signal, Supervisor, taking_away},
     report::{HookResult, Outcome, millis, one_line},
     sandbox::{JobFacts, bindings::wrapper::hook::types::ExitStatus, limits},
 };
@@ -274,7 +274,8 @@ impl Round<'_> {
             return Err(IsolationError::Failed("had no time left".to_owned()));
         }
         let name = plugin.name.clone();
-        let timeout = timeout - limits::taking_away(plugin.grants.memory, timeout);
+        // What it has is taken away before the end of its time, and it has half of that in any case.
+        let timeout = timeout - taking_away(plugin.grants.memory).min(timeout / 2);
         let (moment, deadline) = (self.phase.moment(&name, usual), started + timeout);
         plugin.compile(self.supervisor, moment, deadline).map_err(|error| match error {
             IsolationError::Signaled(_) => error,
@@ -298,6 +299,9 @@ impl Round<'_> {
             // Its guest was not told of the earlier deadline.
             IsolationError::TimedOut if usual.is_some() && self.supervisor.asked_to_end.at().is_some() => {
                 IsolationError::Failed("stopped, as a signal asked the wrapper to end".to_owned())
+            }
+            IsolationError::TimedOut => {
+                IsolationError::Failed(format!("killed, as it did not stop at its deadline; {option} allows more"))
             }
             error => error,
         });

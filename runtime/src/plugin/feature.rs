@@ -4,15 +4,13 @@
 use wasmtime::wasmparser::{Validator, WasmFeatures};
 
 /// Features that plugins do ask for, as their languages call them.
-const NAMES: [(WasmFeatures, &str); 12] = [
+const NAMES: [(WasmFeatures, &str); 10] = [
     (WasmFeatures::EXCEPTIONS, "exceptions"),
     (WasmFeatures::LEGACY_EXCEPTIONS, "exceptions"),
     (WasmFeatures::GC, "garbage collection"),
-    (WasmFeatures::FUNCTION_REFERENCES, "garbage collection"),
     (WasmFeatures::THREADS, "threads"),
     (WasmFeatures::SHARED_EVERYTHING_THREADS, "threads"),
     (WasmFeatures::CM_THREADING, "threads"),
-    (WasmFeatures::MEMORY64, "memory of 64 bits"),
     (WasmFeatures::STACK_SWITCHING, "stack switching"),
     (WasmFeatures::CM_ASYNC, ASYNC),
     (WasmFeatures::CM_ASYNC_STACKFUL, ASYNC),

@@ -122,7 +122,7 @@ pub struct Isolated {
     /// How that ended, once it has.
     pub(super) ended: Option<ExitStatus>,
     /// The memory that it may have, in bytes.
-    memory: u64,
+    pub(super) memory: u64,
     output: File,
     is_file: bool,
 }

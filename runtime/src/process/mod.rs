@@ -28,7 +28,7 @@ pub use alarm::at_every;
 pub use asked::Asked;
 pub use exit_map::{ExitMap, Mapping};
 pub use isolate::{Bounds, Isolated, IsolationError, Output, Prepared};
-pub use memory::{most_of_a_child, too_little_stack};
+pub use memory::{most_of_a_child, taking_away, too_little_stack};
 pub use signal::Signal;
 pub use signals::{Arrived, Signals};
 pub use spawn::Job;

@@ -3,7 +3,7 @@
 use super::{
     Arrived, Asked, Command, ExitStatus, Job, Signal, Signals, descriptors,
     isolate::{Bounds, Isolated, IsolationError, Output, Prepared},
-    memory::give_back,
+    memory::{give_back, taking_away},
     reap::{Change, reap_all},
     spawn::spawn,
     terminal::Terminal,
@@ -37,8 +37,8 @@ pub struct Behaviour {
 /// From when on a job counts as one that lasts.
 const SETTLE: Duration = Duration::from_millis(50);
 
-/// How long the end of a process is waited for that was killed. Freeing its memory takes a while, and one that another process
-/// traces does not end for its parent.
+/// How long the end of a process is waited for that was killed, if its memory is soon taken away: one that another process traces
+/// does not end for its parent.
 const KILL_PATIENCE: Duration = Duration::from_millis(20);
 
 /// How often a line says that the job still waits for a hook.
@@ -192,7 +192,11 @@ impl Supervisor {
             };
             if self.work[at].ended.is_some() {
                 let work = self.work.swap_remove(at);
-                return killed.map_or_else(|| work.result(), |(why, _)| Err(why));
+                return match (killed, &work.ended) {
+                    // It was about to end by itself, and only its memory was still there.
+                    (Some((IsolationError::TimedOut, _)), Some(ExitStatus::Exited(_))) | (None, _) => work.result(),
+                    (Some((why, _)), _) => Err(why),
+                };
             }
             let now = Instant::now();
             let until = match killed.take() {
@@ -202,7 +206,7 @@ impl Supervisor {
                     return Err(why);
                 }
                 None if now >= deadline => {
-                    killed = Some(kill(pid, IsolationError::TimedOut));
+                    killed = Some(kill(&self.work[at], IsolationError::TimedOut));
                     continue;
                 }
                 Some((why, give_up_at)) => {
@@ -235,7 +239,7 @@ impl Supervisor {
                     self.keep(arrived);
                     if moment != Moment::Loading && asks_to_end && killed.is_none() {
                         tracing::warn!("{} came: the before-start hooks are stopped", arrived.signal);
-                        killed = Some(kill(pid, IsolationError::Signaled(arrived.signal)));
+                        killed = Some(kill(&self.work[at], IsolationError::Signaled(arrived.signal)));
                     }
                 }
             }
@@ -416,8 +420,8 @@ impl Supervisor {
 }
 
 /// Kills a process for a reason, and says until when its end is waited for.
-fn kill(pid: libc::pid_t, why: IsolationError) -> (IsolationError, Instant) {
+fn kill(work: &Isolated, why: IsolationError) -> (IsolationError, Instant) {
     // SAFETY: no pointers; the child is not reaped yet, so its id is its own.
-    unsafe { libc::kill(pid, Signal::KILL.number()) };
-    (why, Instant::now() + KILL_PATIENCE)
+    unsafe { libc::kill(work.pid, Signal::KILL.number()) };
+    (why, Instant::now() + KILL_PATIENCE + taking_away(work.memory))
 }

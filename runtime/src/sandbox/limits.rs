@@ -73,13 +73,6 @@ pub const fn address_space(memory: u64) -> u64 {
     memory.saturating_add(HOST_MEMORY).saturating_add(growth(memory) - MEMORY)
 }
 
-/// How long before its deadline a hook with so much memory is stopped: the kernel takes up to 0.42 ms for each MiB to take it away
-/// (measured on a slow machine), and a tenth of a second more than the deadline is promised. Never more than half of the time.
-pub fn taking_away(memory: u64, time: Duration) -> Duration {
-    let all = Duration::from_micros((memory >> 20).saturating_mul(420));
-    all.saturating_sub(Duration::from_millis(100)).min(time / 2)
-}
-
 /// The time on a CPU between two ticks, at which a spinning guest yields.
 pub const TICK: Duration = Duration::from_millis(10);
 

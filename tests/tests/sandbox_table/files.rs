@@ -77,6 +77,27 @@ pub fn rows(folder: &Path) -> Vec<Row> {
         refused(folder, "half a plugin", "half", &echo[..echo.len() / 2], "is not a valid component"),
         refused(folder, "a plugin with bits flipped", "flipped", &flipped, "is not a valid component"),
         refused(folder, "a core module", "core", &wat("(module)"), "is a core WebAssembly module"),
+        refused(
+            folder,
+            "a component with exceptions",
+            "tag",
+            &wat("(component (core module (tag)))"),
+            "needs exceptions, ",
+        ),
+        refused(
+            folder,
+            "a component with threads",
+            "shared",
+            &wat("(component (core module (memory 1 1 shared)))"),
+            "needs threads, ",
+        ),
+        refused(
+            folder,
+            "a component for WASI 0.3",
+            "async",
+            &wat(r#"(component (import "f" (func async)))"#),
+            "is built for WASI 0.3",
+        ),
         refused(folder, "a component that is no hook", "none", &wat("(component)"), "exports no hook"),
         refused(
             folder,

@@ -1,7 +1,7 @@
 //! Guests that use up what they have, break, lie, or look where they should not.
 
 use super::{Row, hostile, hostile_with, job};
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 use wrapper_tests::{
     Run,
     guests::{MEMORY, hook},
@@ -17,6 +17,30 @@ fn by_hand(folder: &Path, name: &str, core: &str) -> Run {
     let file = folder.join(name).with_extension("wasm");
     fs::write(&file, hook(core)).unwrap();
     job(file.to_str().unwrap())
+}
+
+/// Twenty functions that call each other, and then trap. Each name is a tuple of two tuples of two tuples, written once each (Rust's
+/// names, "v0": `B` refers to what came before).
+fn long_names() -> String {
+    // A number in base 62, less one, as such names have it: `_` is 0, `0_` is 1.
+    let number = |at: usize| {
+        let digit = |at: usize| char::from(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"[at]);
+        match at {
+            0 => "_".to_owned(),
+            at if at <= 62 => format!("{}_", digit(at - 1)),
+            at => format!("{}{}_", digit((at - 1) / 62), digit((at - 1) % 62)),
+        }
+    };
+    let before = "INvC1a1f";
+    let mut name = before.to_owned() + &"T".repeat(18) + "l";
+    // The innermost begins after the last `T`, the next one byte before it, and so on.
+    (0..18).for_each(|level| name += &format!("B{}E", number(before.len() + 18 - level)));
+    let name = format!("_R{name}E");
+    let function = |n: u32| {
+        let next = if n == 19 { "unreachable".to_owned() } else { format!("(call $f{})", n + 1) };
+        format!("(func $f{n} (@name \"{name}\") {next})")
+    };
+    format!("{MEMORY} {} (START (call $f0) (i32.const 0))", (0..20).map(function).collect::<String>())
 }
 
 pub fn rows(folder: &Path) -> Vec<Row> {
@@ -62,6 +86,28 @@ pub fn rows(folder: &Path) -> Vec<Row> {
         Row::new("`exit`", hostile("exit"), "exited with code 1 instead of returning"),
         Row::new("an error of 10 MB", hostile("fail-long"), "words words").memory(ALL_MEMORY),
         Row::new("an error that lies outside its memory", by_hand(folder, "lying", &lying), "cannot be run: "),
+        Row::new(
+            "functions whose names stand for a megabyte each",
+            by_hand(folder, "names", &long_names()),
+            "trapped: wasm trap: wasm `unreachable`",
+        ),
+        Row::new(
+            "one refusal of memory, and then a little",
+            hostile("memory-again"),
+            "100000 pages: false, and then by one: true",
+        ),
+        Row::new(
+            "a gigabyte that is granted, and then a loop",
+            hostile_with(",memory=1024MiB", "memory-all spin").env("WRAPPER_HOOK_TIMEOUT", "4s"),
+            STOPPED,
+        )
+        .memory(1_024 + 48)
+        .deadline(Duration::from_secs(4)),
+        Row::new(
+            "quotes without end, which are longer in JSON",
+            hostile("flood-quotes"),
+            "log limit of 1024 KiB reached",
+        ),
         Row::new("log lines without end", hostile("flood-log"), "log limit of 1024 KiB reached"),
         Row::new("a gigabyte to stdout", hostile("flood-stdout"), "log limit of 1024 KiB reached"),
         Row::new("empty lines without end", hostile("flood-empty"), "log limit of 1024 KiB reached"),

@@ -109,6 +109,12 @@ pub fn rows() -> Vec<Row> {
             "error Other(\"the answer broke off",
         ),
         Row::new(
+            "the zeros of a chunk's size without end, with a timeout of 200 ms",
+            hostile(&format!("timeout {} /", server(Answer::Endless(chunked.into(), vec![b'0'; 10_000])))),
+            "error TimedOut",
+        )
+        .deadline(Duration::from_millis(250)),
+        Row::new(
             "a chunk of 2^64 bytes",
             get(bytes(&format!("{chunked}ffffffffffffffffff\r\n"))),
             "error Other(\"the answer broke off",
