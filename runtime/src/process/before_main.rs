@@ -20,8 +20,8 @@ static IS_BLOCKED: AtomicBool = AtomicBool::new(false);
 /// The same, where the program does not begin with the entry: on other CPUs, and in programs that use this library.
 static MASK: OnceLock<Mask> = OnceLock::new();
 
-// rt_sigprocmask(SIG_SETMASK, every signal, the caller's, 8), and what a static program's start finds in the registers. The
-// build script names the entry to the linker.
+// rt_sigprocmask(SIG_SETMASK, every signal, the caller's, 8), with the first mask on the stack, a page that is there; and then what a
+// static program's start finds in the registers. The build script names the entry to the linker.
 #[cfg(target_arch = "x86_64")]
 std::arch::global_asm!(
     ".pushsection .text.wrapper_entry, \"ax\", @progbits",
@@ -29,10 +29,12 @@ std::arch::global_asm!(
     "wrapper_entry:",
     "mov eax, {call}",
     "mov edi, {how}",
-    "lea rsi, [rip + {all}]",
+    "push -1",
+    "mov rsi, rsp",
     "lea rdx, [rip + {callers}]",
     "mov r10d, 8",
     "syscall",
+    "pop rsi",
     "test eax, eax",
     "sete byte ptr [rip + {is_blocked}]",
     "xor edx, edx",
@@ -40,7 +42,6 @@ std::arch::global_asm!(
     ".popsection",
     call = const libc::SYS_rt_sigprocmask,
     how = const libc::SIG_SETMASK,
-    all = sym EVERY_SIGNAL,
     callers = sym CALLERS,
     is_blocked = sym IS_BLOCKED,
 );
@@ -51,12 +52,14 @@ std::arch::global_asm!(
     "wrapper_entry:",
     "mov x8, #{call}",
     "mov x0, #{how}",
-    "adrp x1, {all}",
-    "add x1, x1, :lo12:{all}",
+    "mov x9, #-1",
+    "str x9, [sp, #-16]!",
+    "mov x1, sp",
     "adrp x2, {callers}",
     "add x2, x2, :lo12:{callers}",
     "mov x3, #8",
     "svc #0",
+    "add sp, sp, #16",
     "cmp x0, #0",
     "cset w1, eq",
     "adrp x2, {is_blocked}",
@@ -66,13 +69,9 @@ std::arch::global_asm!(
     ".popsection",
     call = const libc::SYS_rt_sigprocmask,
     how = const libc::SIG_SETMASK,
-    all = sym EVERY_SIGNAL,
     callers = sym CALLERS,
     is_blocked = sym IS_BLOCKED,
 );
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-static EVERY_SIGNAL: Mask = Mask::ALL;
-
 /// The signals whose disposition changes in this process.
 const CHANGED: [libc::c_int; 3] = [libc::SIGPIPE, libc::SIGCHLD, libc::SIGALRM];
 

@@ -2,8 +2,10 @@
 //! reader at the other end waits for as long as anybody has one.
 
 use std::{
-    fs::{self, Metadata},
-    os::unix::fs::MetadataExt as _,
+    ffi::CStr,
+    fs::{self, File, Metadata},
+    os::{fd::AsRawFd as _, unix::fs::MetadataExt as _},
+    sync::OnceLock,
 };
 
 /// The highest that is looked for if there is no /proc.
@@ -21,6 +23,11 @@ pub(super) fn fill() {
     }
 }
 
+/// Looks for what was inherited, if that was not done before. A process that is forked need not do so itself.
+pub(super) fn look() {
+    inherited();
+}
+
 /// Lets go of what was inherited but for stderr, and for what leads to this file.
 pub(super) fn let_go(kept: Option<&Metadata>) {
     let is_kept = |descriptor: libc::c_int| {
@@ -30,25 +37,58 @@ pub(super) fn let_go(kept: Option<&Metadata>) {
             file.is_ok_and(|file| (file.dev(), file.ino()) == (kept.dev(), kept.ino()))
         })
     };
-    for descriptor in inherited().into_iter().filter(|&descriptor| !is_kept(descriptor)) {
-        // SAFETY: no pointers. What this process has opened itself is closed on execution, and so is none of these.
-        unsafe { libc::close(descriptor) };
+    for &descriptor in inherited().iter().filter(|&&descriptor| is_inherited(descriptor) && !is_kept(descriptor)) {
+        close(descriptor);
         if descriptor < libc::STDERR_FILENO {
             fill();
         }
     }
 }
 
-/// Those that would be inherited further, but for stderr.
-fn inherited() -> Vec<libc::c_int> {
-    let all: Vec<_> = match fs::read_dir("/proc/self/fd") {
-        Ok(entries) => entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect(),
-        Err(_) => (0..=HIGHEST).collect(),
-    };
-    let is_inherited = |descriptor: libc::c_int| {
-        // SAFETY: no pointers. It fails for what is not open.
-        let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFD) };
-        descriptor != libc::STDERR_FILENO && flags >= 0 && flags & libc::FD_CLOEXEC == 0
-    };
-    all.into_iter().filter(|&descriptor| is_inherited(descriptor)).collect()
+/// The same in a process that writes nothing to a number that it does not know.
+pub(super) fn let_go_of_all() {
+    inherited().iter().copied().filter(|&descriptor| is_inherited(descriptor)).for_each(close);
+}
+
+fn close(descriptor: libc::c_int) {
+    // SAFETY: no pointers. What this process has opened itself is closed on execution, and so is none of these.
+    unsafe { libc::close(descriptor) };
+}
+
+/// Those that would be inherited further, but for stderr. They are looked for once, as none is added: the processes that are forked
+/// know them too.
+fn inherited() -> &'static [libc::c_int] {
+    static INHERITED: OnceLock<Vec<libc::c_int>> = OnceLock::new();
+    INHERITED.get_or_init(|| open().unwrap_or_else(|| (0..=HIGHEST).filter(|&number| is_inherited(number)).collect()))
+}
+
+fn is_inherited(descriptor: libc::c_int) -> bool {
+    // SAFETY: no pointers. It fails for what is not open.
+    let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFD) };
+    descriptor != libc::STDERR_FILENO && flags >= 0 && flags & libc::FD_CLOEXEC == 0
+}
+
+/// Those of all that are open which are inherited, if there is a /proc. The kernel is asked itself: a C library takes a heap of its
+/// own for a folder.
+fn open() -> Option<Vec<libc::c_int>> {
+    let folder = File::open("/proc/self/fd").ok()?;
+    let (mut found, mut buffer) = (Vec::new(), [0_u64; 128]);
+    loop {
+        let (at, size) = (buffer.as_mut_ptr(), size_of_val(&buffer));
+        // SAFETY: the pointer and the size are those of the buffer.
+        let filled = unsafe { libc::syscall(libc::SYS_getdents64, folder.as_raw_fd(), at, size) };
+        let filled = usize::try_from(filled).ok()?;
+        if filled == 0 {
+            return Some(found);
+        }
+        // SAFETY: so many bytes of it are entries (getdents64(2)), each with its length after two numbers of 8 bytes, and its name,
+        // which ends with a zero, after that and a byte for its type.
+        let bytes = unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), filled) };
+        let mut rest = bytes;
+        while let (Some(&[low, high]), Some(name)) = (rest.get(16..18), rest.get(19..)) {
+            let name = CStr::from_bytes_until_nul(name).ok()?.to_str().ok()?;
+            found.extend(name.parse().ok().filter(|&number| is_inherited(number)));
+            rest = rest.get(usize::from(u16::from_ne_bytes([low, high])).max(1)..)?;
+        }
+    }
 }

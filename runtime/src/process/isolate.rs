@@ -206,12 +206,13 @@ impl Isolated {
             }
             Output::Into(file) => (file.try_clone()?, file, usize::MAX, true),
         };
+        descriptors::look();
         // SAFETY: there is one thread, so the child finds no lock held by another that is not there any more.
         match unsafe { libc::fork() } {
             -1 => Err(named("fork")(io::Error::last_os_error())),
             0 => {
                 limit(bounds);
-                descriptors::let_go(None);
+                descriptors::let_go_of_all();
                 let confined = || {
                     let prepared = prepare();
                     confine(bounds);

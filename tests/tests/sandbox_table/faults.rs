@@ -56,7 +56,12 @@ pub fn rows(folder: &Path) -> Vec<Row> {
         Row::new("five descriptors", limited("--nofile=5"), "echo: "),
         Row::new("six descriptors", limited("--nofile=6"), "echo: "),
         Row::new("eight descriptors", limited("--nofile=8"), "echo: "),
-        Row::new("no process to be had", with_threads(&copy, 61_001, 1), "was not started: sh: Resource").code(125),
+        Row::new(
+            "no process to be had",
+            with_threads(&copy, 61_001, 1),
+            "no process can be had for it (clone): Resource",
+        )
+        .code(125),
         Row::new("no thread to be had", with_threads(&copy, 61_002, 2), ECHO),
         Row::new("no file may grow", limited("--fsize=0"), "echo: "),
         Row::new("a stack of 256 KiB", limited("--stack=262144"), ECHO),

@@ -143,7 +143,7 @@ pub fn rows() -> Vec<Row> {
         Row::new(
             "10,000 requests at once",
             hostile(&format!("flood-at-once {good} 10000")),
-            "resource table has no free keys",
+            "a hook may have 16 requests at a time; no option allows more",
         ),
         Row::new("10,000 header fields", hostile("many-headers"), "error "),
         Row::new("a header field of 1 MiB", hostile("long-header"), "error Denied("),
