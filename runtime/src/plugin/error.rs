@@ -75,7 +75,7 @@ pub enum LoadError {
     Invalid(String),
     /// WebAssembly that is valid, and asks for more than there is.
     #[error("needs {0}, which this wrapper does not run; compile it without")]
-    Feature(String),
+    Feature(&'static str),
     /// What came of it would lie in memory that the job may need.
     #[error(
         "takes more than {} MiB when it is compiled; compile it ahead of time or set --cache: {COMPILE}",

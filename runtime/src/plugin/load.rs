@@ -1,5 +1,7 @@
 //! From a file to a checked component. Nothing of the guest runs here.
 
+#[cfg(feature = "compiler")]
+use super::feature;
 use super::{LoadError, PluginSpec, Sha256, error::PATCH};
 use crate::{
     process::Bounds,
@@ -117,23 +119,24 @@ fn compiled(bytes: Vec<u8>) -> Result<Compiled, LoadError> {
 
 #[cfg(feature = "compiler")]
 fn compile_component(bytes: &[u8], code: Code) -> Result<Compiled, LoadError> {
-    let compiled = crate::sandbox::compile(code.target(), bytes).map_err(|error| not_valid(bytes, &error))?;
+    let compiled = crate::sandbox::compile(code.target(), bytes).map_err(|error| not_valid(&error))?;
     Ok(Compiled { code, bytes: compiled })
 }
 
 #[cfg(feature = "compiler")]
 fn compile_skeleton(bytes: &[u8], code: Code) -> Result<Compiled, LoadError> {
-    let compiled = super::skeleton::compile(code.target(), bytes).map_err(|error| not_valid(bytes, &error))?;
+    let compiled = super::skeleton::compile(code.target(), bytes).map_err(|error| not_valid(&error))?;
     Ok(Compiled { code, bytes: compiled })
 }
 
 /// Why a component cannot be compiled.
 #[cfg(feature = "compiler")]
-fn not_valid(bytes: &[u8], error: &wasmtime::Error) -> LoadError {
-    match super::feature::needed(bytes) {
-        none if none.is_empty() => LoadError::Invalid(one_line(error)),
-        asynchronous if asynchronous.contains(&super::feature::ASYNC) => LoadError::OtherWasi,
-        needed => LoadError::Feature(needed.join(" and ")),
+fn not_valid(error: &wasmtime::Error) -> LoadError {
+    let words = one_line(error);
+    match feature::missing(&words) {
+        None => LoadError::Invalid(words),
+        Some(feature::ASYNC) => LoadError::OtherWasi,
+        Some(feature) => LoadError::Feature(feature),
     }
 }
 
@@ -155,7 +158,7 @@ pub fn compile_ahead_of_time(path: &Path, target: &str) -> Result<Vec<u8>, LoadE
     if Some(target) == pulley.code.target() {
         return Ok(pulley.bytes);
     }
-    crate::sandbox::compile(Some(target), &bytes).map_err(|error| not_valid(&bytes, &error))
+    crate::sandbox::compile(Some(target), &bytes).map_err(|error| not_valid(&error))
 }
 
 /// Says what a file is that is no component.

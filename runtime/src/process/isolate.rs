@@ -63,7 +63,7 @@ impl Bounds {
 /// Where the result is put.
 #[derive(Debug)]
 pub enum Output {
-    /// A pipe, which takes [`FEW`] bytes whatever room there is elsewhere. Of an error it is so much.
+    /// A pipe, which takes a few kilobytes whatever room there is elsewhere. Of an error it is so much.
     Few,
     /// A file without a name.
     Many,
