@@ -127,6 +127,25 @@ fn the_compiler_refuses_what_the_wrapper_would_refuse() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
 }
 
+/// A component of 40 levels, each with two of the one below: two to the power of 40 in all.
+fn doubling() -> Vec<u8> {
+    let level =
+        |below: String, _| format!("(component $c {below} (instance (instantiate $c)) (instance (instantiate $c)))");
+    let innermost = "(component $c (core module $m) (core instance (instantiate $m)))".to_owned();
+    wat::parse_str((0..40).fold(innermost, level)).unwrap()
+}
+
+#[test]
+fn a_few_bytes_cannot_have_all_the_memory_that_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("doubling.wasm");
+    std::fs::write(&file, doubling()).unwrap();
+    let output = folder.path().join("doubling.cwasm");
+    let outcome = compile(&[file.to_str().unwrap(), "-o", output.to_str().unwrap()]);
+    assert!(outcome.code != 0 && outcome.code != 101 && outcome.stderr.contains("doubling.wasm"), "{outcome:#?}");
+    assert!(!output.exists());
+}
+
 #[test]
 fn the_slim_wrapper_is_static_and_small() {
     let ldd = Command::new("ldd").arg(dist("wrapper-slim")).output().unwrap();

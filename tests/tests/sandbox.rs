@@ -64,6 +64,14 @@ fn memory_is_bounded() {
 }
 
 #[test]
+fn a_request_to_a_closed_port_does_not_answer_itself() {
+    own_network();
+    // The only port that the system can choose for the hook's end is the one that is asked for.
+    std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", "40000 40000").unwrap();
+    hostile("get 40000 /").exits(3).says("error Refused");
+}
+
+#[test]
 fn one_refusal_of_memory_is_no_refusal_of_the_next() {
     hostile("memory-again").exits(3).says("grown by 100000 pages: false, and then by one: true");
 }
