@@ -125,6 +125,20 @@ fn an_import_of_another_type_is_not_called_granted() {
 }
 
 #[test]
+fn a_lack_of_descriptors_is_not_blamed_on_the_plugin() {
+    let plugin = dist("plugins/echo.wasm");
+    for limit in 4..14 {
+        let limit = format!("--nofile={limit}");
+        let outcome =
+            run(["--plugin", plugin.to_str().unwrap(), "sh", "-c", "exit 3"]).under(&["prlimit", &limit]).outcome();
+        assert!([3, 125].contains(&outcome.code), "{limit}: {outcome:#?}");
+        let lack = ["No file descriptors available", "Too many open files", "echo: done in "];
+        assert!(lack.iter().any(|words| outcome.stderr.contains(words)), "{limit}: {outcome:#?}");
+        assert!(!outcome.stderr.contains("compiled plugin"), "{limit}: {outcome:#?}");
+    }
+}
+
+#[test]
 fn every_broken_plugin_is_named() {
     run(["--plugin", "/no/such/a.wasm", "--plugin", "/no/such/b.wasm", "true"])
         .outcome()

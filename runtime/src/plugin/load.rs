@@ -11,6 +11,7 @@ use crate::{
 use sha2::Digest as _;
 use std::{
     fs::{File, Metadata, OpenOptions},
+    io,
     os::{
         fd::AsRawFd as _,
         unix::fs::{FileExt as _, OpenOptionsExt as _},
@@ -182,7 +183,7 @@ pub fn map(file: &File, memory: u64) -> Result<Unchecked, LoadError> {
     let kind = match file.read_at(&mut header, 0).map_err(LoadError::Unreadable)? {
         0 => return Err(LoadError::Empty),
         // All that tells is at the end of such a file too, so a part of one is none.
-        _ => Engine::detect_precompiled_file(path_of(file)).ok().flatten(),
+        _ => Engine::detect_precompiled_file(path_of(file)).or_else(|error| system(&error).map_or(Ok(None), Err))?,
     };
     if kind != Some(Precompiled::Component) {
         return Err(LoadError::NotCompiled);
@@ -194,9 +195,18 @@ pub fn map(file: &File, memory: u64) -> Result<Unchecked, LoadError> {
         if error.chain().any(|cause| cause.downcast_ref() == Some(&rustix::io::Errno::ACCESS)) {
             return LoadError::NoExec;
         }
-        LoadError::OtherBuild(one_line(&error))
+        system(&error).unwrap_or_else(|| LoadError::OtherBuild(one_line(&error)))
     })?;
     Ok(Unchecked { component, sandbox })
+}
+
+/// What the system says, if the cause lies there: no descriptor, no memory.
+fn system(error: &wasmtime::Error) -> Option<LoadError> {
+    let code = error.chain().find_map(|cause| {
+        let system = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+        system.or_else(|| Some(cause.downcast_ref::<rustix::io::Errno>()?.raw_os_error()))
+    })?;
+    Some(LoadError::Unreadable(io::Error::from_raw_os_error(code)))
 }
 
 /// A path to a file that is open, wherever it has been moved to.
