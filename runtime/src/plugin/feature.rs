@@ -6,7 +6,7 @@ const MISSING: [&str; 7] = [
     "not enabled",
     "be enabled",
     "not supported",
-    "requires the component model",
+    "the component model",
     "require the shared-everything-threads",
     "requires the shared-everything-threads",
     "without the",
