@@ -1,7 +1,7 @@
 //! Guests that use up what they have, break, lie, or look where they should not.
 
 use super::{Row, hostile, hostile_with, job};
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path};
 use wrapper_tests::{
     Run,
     guests::{MEMORY, hook},
@@ -98,11 +98,10 @@ pub fn rows(folder: &Path) -> Vec<Row> {
         ),
         Row::new(
             "a gigabyte that is granted, and then a loop",
-            hostile_with(",memory=1024MiB", "memory-all spin").env("WRAPPER_HOOK_TIMEOUT", "4s"),
+            hostile_with(",memory=1024MiB", "memory-all spin"),
             STOPPED,
         )
-        .memory(1_024 + 48)
-        .deadline(Duration::from_secs(4)),
+        .memory(1_024 + 48),
         Row::new(
             "quotes without end, which are longer in JSON",
             hostile("flood-quotes"),
