@@ -38,7 +38,12 @@ fn of_module(bytes: &[u8], path: &Path) -> String {
 fn of_component(bytes: &[u8], refused: &str) -> Option<String> {
     let names = names(bytes);
     let other_version = |name: &&String| name.starts_with("wrapper:hook/") && !name.contains("@0.1.");
-    if refused.contains("async") {
+    let is_of_wasi_0_3 = names.iter().any(|name| name.contains("@0.3."));
+    if refused.contains("WASI 0.3") && is_of_wasi_0_3 {
+        // That says already what to do.
+        return None;
+    }
+    if refused.contains("WASI 0.3") || refused.contains("async") {
         return Some(
             "a hook is not async in the contract: export `run` as a plain function (an engine may still wait in it)"
                 .to_owned(),

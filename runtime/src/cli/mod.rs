@@ -170,6 +170,7 @@ impl Options {
                 parent_death: setting(arguments.pdeathsig, "WRAPPER_PDEATHSIG", &text, str::parse)?,
                 grace: setting(arguments.grace, "WRAPPER_GRACE", &text, parse_duration)?,
                 wait_all: setting(arguments.wait_all, "WRAPPER_WAIT_ALL", &text, parse_duration)?,
+                lets_go: true,
                 written_at_the_end: report.as_ref().and_then(|path| path.clone().ok()),
             },
             map_exit: match arguments.map_exit {

@@ -89,6 +89,32 @@ fn timeval(time: Duration) -> libc::timeval {
     }
 }
 
+/// musl unblocks two signals of its own when the first handler is set, and they are the job's too: so the kernel is asked itself. What
+/// ends a handler is what musl has set for SIGPIPE, which is ignored.
+#[cfg(target_env = "musl")]
+fn handle(signal: libc::c_int) -> io::Result<()> {
+    /// As in the kernel's `sigaction` of x86-64.
+    #[repr(C)]
+    struct Action {
+        handler: libc::sighandler_t,
+        flags: libc::c_ulong,
+        restorer: usize,
+        mask: u64,
+    }
+    const SA_RESTORER: libc::c_ulong = 0x0400_0000;
+    let mut action = Action { handler: 0, flags: 0, restorer: 0, mask: 0 };
+    // SAFETY: the pointers are to valid structures for the duration of each call, and the mask has 8 bytes.
+    let result = unsafe {
+        let none = ptr::null_mut::<Action>();
+        libc::syscall(libc::SYS_rt_sigaction, libc::SIGPIPE, none, &raw mut action, 8);
+        action.handler = handler as *const () as libc::sighandler_t;
+        action.flags = SA_RESTORER | (libc::SA_SIGINFO | libc::SA_ONSTACK) as libc::c_ulong;
+        libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, none, 8)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(not(target_env = "musl"))]
 fn handle(signal: libc::c_int) -> io::Result<()> {
     // SAFETY: the structure is plain data, and the pointer to it is valid for the duration of the call.
     let result = unsafe {

@@ -30,6 +30,8 @@ pub struct Behaviour {
     pub grace: Option<Duration>,
     /// How long the job's descendants may take to end after it.
     pub wait_all: Option<Duration>,
+    /// What is inherited is let go of when it is the job's alone.
+    pub lets_go: bool,
     /// What is written at the end: an inherited descriptor that leads there is kept.
     pub written_at_the_end: Option<PathBuf>,
 }
@@ -248,7 +250,7 @@ impl Supervisor {
 
     /// Lets go of what the wrapper has inherited: the job has it, and who is at the other end waits for nobody but the job.
     pub(super) fn let_go(&mut self) {
-        if self.has_let_go {
+        if self.has_let_go || !self.behaviour.lets_go {
             return;
         }
         self.has_let_go = true;
