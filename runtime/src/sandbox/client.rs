@@ -140,7 +140,8 @@ impl Client {
         }
 
         // RFC 9112, 6.1: without a length, only this says that there is a body. For a method such as GET hyper would drop it.
-        if !request.body().is_end_stream() && request.body().size_hint().exact().is_none() {
+        let is_long = !request.body().is_end_stream() && request.body().size_hint().exact().is_none();
+        if is_long && !request.headers().contains_key(header::CONTENT_LENGTH) {
             request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
 
