@@ -32,7 +32,7 @@ scale: build ## A thousand wrapped jobs, and what a cluster of them pays; writes
 	@scripts/setup scale
 	@scripts/bench --scale
 
-demo: setup ## End a real Envoy sidecar when `ls -l` is done; from a fresh clone in about four minutes
+demo: setup ## End a real Envoy sidecar when `ls -l` is done; from a fresh clone in about three minutes
 	@scripts/setup envoy demo
 	@scripts/demo-build
 	@scripts/demo

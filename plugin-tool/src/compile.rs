@@ -40,7 +40,7 @@ enum Target {
     Pulley64,
     /// The same for s390x, where numbers begin with their high byte.
     Pulley64be,
-    /// Some 24 times as fast in loops: for plugins that bring an interpreter.
+    /// Many times as fast in loops: for plugins that bring an interpreter.
     #[value(name = "x86_64")]
     X86_64,
     /// The same for arm64.

@@ -321,10 +321,10 @@ fn what_is_compiled_beside_the_job_does_not_take_the_memory_that_the_job_has() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("passive.wasm");
     // It begins with no memory to speak of, and nothing of it is ever used.
-    fs::write(&file, hook(&format!("{MEMORY} (START (i32.const 0)) (data \"{}\")", "x".repeat(70 << 20)))).unwrap();
+    fs::write(&file, hook(&format!("{MEMORY} (START (i32.const 0)) (data \"{}\")", "x".repeat(100 << 20)))).unwrap();
     let plugin = file.to_str().unwrap();
     let outcome = job(plugin, "exit 3").outcome();
-    outcome.exits(3).says("passive: warning: failed in ").says("it takes more than 64 MiB when it is compiled; ");
+    outcome.exits(3).says("passive: warning: failed in ").says("it takes more than 96 MiB when it is compiled; ");
     // In a folder that is there for it, it may.
     let cache = folder.path().join("cache");
     run(["--cache", cache.to_str().unwrap(), "--plugin", plugin, "sh", "-c", "exit 3"])

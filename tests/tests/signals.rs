@@ -65,6 +65,26 @@ fn a_signal_of_the_kernels_is_passed_on_too() {
     outcome.outcome().exits(128 + libc::SIGALRM);
 }
 
+/// An alarm of the caller's may go off at any moment of the start, such as while a line of log is written. Before the wrapper is there
+/// it ends the process, and after that the job.
+#[test]
+fn an_alarm_that_goes_off_at_the_start_is_the_jobs() {
+    for microseconds in (100..5_000).step_by(50) {
+        let mut run = init(&[], false, &["sleep", "1"]).with(|command| {
+            // SAFETY: async-signal-safe; the pointer is to a valid timer, which outlives the execution.
+            unsafe {
+                command.pre_exec(move || {
+                    let time = |tv_usec| libc::timeval { tv_sec: 0, tv_usec };
+                    let timer = libc::itimerval { it_interval: time(0), it_value: time(microseconds) };
+                    libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut());
+                    Ok(())
+                })
+            };
+        });
+        run.outcome().exits(128 + libc::SIGALRM);
+    }
+}
+
 #[test]
 fn a_real_time_signal_keeps_its_value() {
     let (running, _) = Running::start(init(&[], false, &[PROBE, "catch"]));

@@ -45,17 +45,23 @@ pub(super) fn cut_short<T>(after: Duration, call: impl FnOnce() -> T) -> T {
     static HANDLER: Once = Once::new();
     // An error leaves the call to take as long as it takes; there is no reason for one.
     HANDLER.call_once(|| drop(handle(libc::SIGALRM)));
+    let alarm = Mask::of(libc::SIGALRM);
+    // One that is there already is the job's. (A hook's process may not ask: its alarms are its own.)
+    if alarm.wait(Some(Duration::ZERO)).is_ok() {
+        OTHER.store(true, Ordering::Relaxed);
+    }
     let began = Instant::now();
     let timer = set(libc::ITIMER_REAL, after, AGAIN);
-    let mask = Mask::of(libc::SIGALRM).unblock();
+    let mask = alarm.unblock();
     let result = call();
-    if let Ok((left, interval)) = timer {
-        let left =
-            if left.is_zero() { left } else { left.saturating_sub(began.elapsed()).max(Duration::from_micros(1)) };
-        drop(set(libc::ITIMER_REAL, left, interval));
-    }
+    drop(set(libc::ITIMER_REAL, Duration::ZERO, Duration::ZERO));
     if let Ok(mask) = mask {
         drop(mask.set());
+    }
+    if let Ok((left, interval)) = timer
+        && !left.is_zero()
+    {
+        drop(set(libc::ITIMER_REAL, left.saturating_sub(began.elapsed()).max(Duration::from_micros(1)), interval));
     }
     result
 }

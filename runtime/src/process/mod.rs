@@ -8,6 +8,7 @@ mod descriptors;
 mod exit_map;
 mod harden;
 mod isolate;
+mod job_control;
 mod mask;
 mod memory;
 mod orphans;

@@ -53,8 +53,8 @@ pub const CONNECT_ATTEMPT: Duration = Duration::from_millis(500);
 /// A plugin's file, in bytes. A whole Python in one is 18 MB.
 pub const PLUGIN_FILE: u64 = 128 << 20;
 /// A compiled plugin that is kept in memory while the job runs, in bytes: the container is charged for it, and no process that
-/// could be ended for it. A whole Python in one is 46 MB.
-pub const COMPILED: usize = 64 << 20;
+/// could be ended for it. The largest of the five languages' is 70 MB, as machine code.
+pub const COMPILED: usize = 96 << 20;
 /// Address space for compiling a plugin, in bytes. A whole Python takes 400 MB (measured), a hostile file all there is.
 pub const COMPILER_MEMORY: u64 = 1 << 30;
 
