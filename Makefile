@@ -8,7 +8,7 @@ DIST := target/dist
 ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,amd64,$(shell uname -m)))
 .DEFAULT_GOAL := help
 
-.PHONY: help setup build arm64 riscv64 s390x images pod-test manifests-test sidecars-test bench scale debug demo test compare-init sandbox-table sidecars-table languages-table soak fuzz check clean
+.PHONY: help setup build arm64 riscv64 s390x images pod-test manifests-test cluster cluster-test sidecars-test bench scale debug demo test compare-init sandbox-table sidecars-table languages-table soak fuzz check clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
@@ -71,6 +71,16 @@ pod-test: images ## As root: run wrapped jobs in pods beside a real Envoy
 manifests-test: build ## Hold examples/kubernetes against what a cluster would say to them
 	@scripts/setup manifests
 	@scripts/test --test manifests
+
+cluster: build ## As root: start a real Kubernetes of one node, and leave it running; `scripts/cluster down` ends it
+	@scripts/setup cluster envoy
+	@scripts/cluster up
+	@echo "a cluster runs: export KUBECONFIG=$(CURDIR)/target/cluster/kubeconfig, or scripts/cluster kubectl get nodes"
+	@echo "to end it: scripts/cluster down"
+
+cluster-test: build ## As root: run every example, and fifty Jobs at once, in such a cluster; writes docs/cluster.md
+	@scripts/setup cluster envoy
+	@CLUSTER_PAGE=$(CURDIR)/docs/cluster.md scripts/cluster test
 
 sidecars-test: build ## Hold the built-in plugins against real sidecars: Istio's agent, OpenBao, Caddy and others
 	@scripts/setup envoy collector sidecars dapr test

@@ -100,6 +100,11 @@ their memory. With `medium: Memory` all of it is the pods' memory. Nor are the p
 not measured here. In the image the wrapper costs nothing of this.
 
 {install_table}
+### From an image volume
+
+A node pulls the wrapper's image once, and each pod mounts it ([nothing-copied.yaml](../examples/kubernetes/nothing-copied.yaml)). So
+what the table above counts is saved: nothing is copied, no container is added, and all pods of a node share the pages of one file.
+
 ### API server
 
 None of them speaks to it. `--install` adds a container to a pod's specification and status, {jobs} an hour.

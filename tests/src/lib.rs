@@ -4,6 +4,7 @@
 
 #[cfg(target_arch = "x86_64")]
 pub mod clock;
+pub mod cluster;
 mod containers;
 pub mod guests;
 mod network;

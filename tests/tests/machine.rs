@@ -38,12 +38,26 @@ const RUNS: &[(&str, &str)] = &[
         "grace",
         "/wrapper --plugin none --grace 300ms sh -c 'trap \"\" TERM; kill -TERM $PPID; while :; do sleep 0.05; done'",
     ),
+    ("out of memory, one process", "limited 0"),
+    ("out of memory, all", "limited 1"),
     // When the loop is over all five have lost their parent; what runs all of this is the one child that is left to process 1.
     (
         "orphans",
         "sh -c 'for n in 1 2 3 4 5; do (sh -c \"exit 0\" &) ; done; until [ $(ps -o ppid | grep -c \"^ *1$\") = 1 ]; do :; done'",
     ),
 ];
+
+/// Limits memory as a kubelet does with cgroup v2: `memory.oom.group` is 1, or 0 with `singleProcessOOMKill`.
+const LIMITED: &str = "
+mount -t cgroup2 none /cgroup
+echo +memory >/cgroup/cgroup.subtree_control
+limited() {
+    mkdir /cgroup/$1
+    echo 48M >/cgroup/$1/memory.max
+    echo $1 >/cgroup/$1/memory.oom.group
+    sh -c \"echo \\$\\$ >/cgroup/$1/cgroup.procs; exec /wrapper dd if=/dev/zero of=/dev/null bs=200M count=1\"
+}
+";
 
 /// How a run ended, and what it wrote.
 #[derive(Clone, Debug)]
@@ -68,7 +82,7 @@ fn boot(wrapper: &Path) -> BTreeMap<&'static str, Ran> {
     let folder = tempfile::tempdir().unwrap();
     let image = folder.path().join("image.cpio");
     let root = folder.path().join("root");
-    for name in ["bin", "proc", "dev", "aarch64"] {
+    for name in ["bin", "proc", "dev", "cgroup", "aarch64"] {
         fs::create_dir_all(root.join(name)).unwrap();
     }
     let executable = |name: &str, bytes: Vec<u8>| {
@@ -77,7 +91,7 @@ fn boot(wrapper: &Path) -> BTreeMap<&'static str, Ran> {
     };
     executable("wrapper", fs::read(wrapper).unwrap());
     executable("bin/busybox", fs::read(tool("machine-arm64/busybox")).unwrap());
-    for applet in ["sh", "cat", "grep", "ip", "kill", "mount", "nc", "poweroff", "ps", "sleep"] {
+    for applet in ["sh", "cat", "dd", "grep", "ip", "kill", "mkdir", "mount", "nc", "poweroff", "ps", "sleep"] {
         symlink("busybox", root.join("bin").join(applet)).unwrap();
     }
     executable("sidecar", SIDECAR.into());
@@ -97,7 +111,8 @@ fn boot(wrapper: &Path) -> BTreeMap<&'static str, Ran> {
     }
     let mut script =
         "mount -t proc none /proc\nmount -t devtmpfs none /dev\nip link set lo up\nnc -ll -p 15020 -e /sidecar &\n"
-            .to_owned();
+            .to_owned()
+            + LIMITED;
     for (name, command) in RUNS {
         script += &format!("echo '=== {name}'\n{command} 2>&1\necho \"=== $?\"\n");
     }
@@ -164,4 +179,14 @@ fn the_kernel_confines_a_hooks_process() {
     let Some(ran) = machine() else { return };
     let text = &ran["built-in"].text;
     assert!(text.contains("system calls: seccomp") && text.contains("has no files: Landlock"), "{text}");
+}
+
+/// `memory.oom.group` is why docs/kubernetes.md names other cures.
+#[test]
+fn a_job_that_runs_out_of_memory_takes_the_hooks_with_it_if_the_kernel_kills_all_of_its_group() {
+    let Some(ran) = machine() else { return };
+    let (one, all) = (&ran["out of memory, one process"], &ran["out of memory, all"]);
+    assert!(one.code == 137 && one.text.contains("was killed by SIGKILL"), "{one:?}");
+    assert!(one.text.contains("istio-quit: localhost:15020 answered 200: the sidecar quits"), "{one:?}");
+    assert!(all.code == 137 && !all.text.contains("istio-quit"), "{all:?}");
 }

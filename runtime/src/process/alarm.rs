@@ -4,7 +4,7 @@
 
 use super::{mask::Mask, refused::named};
 use std::{
-    io, mem, ptr,
+    io, ptr,
     sync::{
         Once,
         atomic::{AtomicBool, AtomicPtr, Ordering},
@@ -46,12 +46,13 @@ pub(super) fn cut_short<T>(after: Duration, call: impl FnOnce() -> T) -> T {
     // An error leaves the call to take as long as it takes; there is no reason for one.
     HANDLER.call_once(|| drop(handle(libc::SIGALRM)));
     let alarm = Mask::of(libc::SIGALRM);
-    // One that is there already is the job's. (A hook's process may not ask: its alarms are its own.)
+    let began = Instant::now();
+    let timer = set(libc::ITIMER_REAL, Duration::ZERO, Duration::ZERO);
+    // With no timer that runs, one that is there is the job's. (A hook's process may not ask: its alarms are its own.)
     if alarm.wait(Some(Duration::ZERO)).is_ok() {
         OTHER.store(true, Ordering::Relaxed);
     }
-    let began = Instant::now();
-    let timer = set(libc::ITIMER_REAL, after, AGAIN);
+    drop(set(libc::ITIMER_REAL, after, AGAIN));
     let mask = alarm.unblock();
     let result = call();
     drop(set(libc::ITIMER_REAL, Duration::ZERO, Duration::ZERO));
@@ -124,7 +125,7 @@ fn handle(signal: libc::c_int) -> io::Result<()> {
 fn handle(signal: libc::c_int) -> io::Result<()> {
     // SAFETY: the structure is plain data, and the pointer to it is valid for the duration of the call.
     let result = unsafe {
-        let mut action: libc::sigaction = mem::zeroed();
+        let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler as *const () as libc::sighandler_t;
         // Without SA_RESTART: a call that is held up is to end.
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;

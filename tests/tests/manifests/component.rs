@@ -8,6 +8,9 @@ use std::{
 };
 use wrapper_tests::{Outcome, run_program, tool};
 
+/// The wrapper in its volume.
+const PATH: &str = "/wrapper-bin/wrapper";
+
 /// What `kubectl kustomize` makes of the example.
 pub fn rendered_example(folder: &Path) -> PathBuf {
     let output = folder.join("example.yaml");
@@ -15,15 +18,24 @@ pub fn rendered_example(folder: &Path) -> PathBuf {
     output
 }
 
+/// The components that there are to name.
+const COMPONENTS: [&str; 2] = ["component", "component-image-volume"];
+
 /// Renders a kustomization of these Jobs and the component, twice, with more in it.
 fn rendered(folder: &Path, jobs: &Path, more: &str) -> Outcome {
-    let component = folder.join("component");
-    fs::create_dir_all(&component).unwrap();
+    rendered_with("component", folder, jobs, more)
+}
+
+fn rendered_with(component: &str, folder: &Path, jobs: &Path, more: &str) -> Outcome {
+    fs::create_dir_all(folder).unwrap();
     fs::copy(jobs, folder.join("jobs.yaml")).unwrap();
-    for file in ["kustomization.yaml", "added.yaml"] {
-        fs::copy(examples().join("kustomize/component").join(file), component.join(file)).unwrap();
+    for part in COMPONENTS.iter().chain(&["wrapped"]) {
+        fs::create_dir_all(folder.join(part)).unwrap();
+        for file in fs::read_dir(examples().join("kustomize").join(part)).unwrap().map(Result::unwrap) {
+            fs::copy(file.path(), folder.join(part).join(file.file_name())).unwrap();
+        }
     }
-    let kustomization = format!("resources: [jobs.yaml]\ncomponents: [component]\n{more}\n");
+    let kustomization = format!("resources: [jobs.yaml]\ncomponents: [{component}]\n{more}\n");
     fs::write(folder.join("kustomization.yaml"), kustomization).unwrap();
     let (first, second) = (build(folder), build(folder));
     assert_eq!(first.stdout, second.stdout);
@@ -60,29 +72,37 @@ fn without_what_the_component_adds_the_job_is_what_it_was() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    for (file, count) in [("bare.yaml", 1), ("full.yaml", 3), ("cronjob.yaml", 1)] {
-        let outcome = rendered(folder.path(), &own("jobs").join(file), "");
+    let files = [("bare.yaml", 1), ("full.yaml", 3), ("cronjob.yaml", 1)];
+    for (component, (file, count)) in COMPONENTS.iter().flat_map(|component| files.map(|file| (*component, file))) {
+        let is_image = component != "component";
+        let outcome = rendered_with(component, folder.path(), &own("jobs").join(file), "");
         let output = folder.path().join("rendered.yaml");
         fs::write(&output, &outcome.exits(0).stdout).unwrap();
         let before = read(&[own("jobs").join(file)]);
         let mut after = read(std::slice::from_ref(&output));
         assert_eq!((before.len(), after.len()), (count, count), "{file}");
         for object in &mut after {
-            assert!(object.refused.iter().all(|(_, why)| why.is_empty()), "{:?}", object.refused);
+            let refused: Vec<_> = object.refused.iter().filter(|(minor, why)| !why.is_empty() && (!is_image || *minor >= 36)).collect();
+            assert!(refused.is_empty(), "{refused:?}");
             if let Some(pod) = pod(&mut object.value) {
-                assert_eq!(take(pod, "volumes", "wrapper-bin"), json!({"name": "wrapper-bin", "emptyDir": {}}));
-                let init = take(pod, "initContainers", "wrapper-install");
-                assert_eq!((&init["image"], &init["args"][0]), (&json!(IMAGES[0]), &json!("--install")));
-                assert_eq!(init["volumeMounts"], json!([{"name": "wrapper-bin", "mountPath": "/wrapper-bin"}]));
-                // A pod of the class Guaranteed stays one.
-                assert!(init["resources"]["limits"] == init["resources"]["requests"]);
+                let volume = take(pod, "volumes", "wrapper-bin");
+                if is_image {
+                    assert_eq!(volume, json!({"name": "wrapper-bin", "image": {"reference": IMAGES[0]}}));
+                } else {
+                    assert_eq!(volume, json!({"name": "wrapper-bin", "emptyDir": {}}));
+                    let init = take(pod, "initContainers", "wrapper-install");
+                    assert_eq!((&init["image"], &init["args"]), (&json!(IMAGES[0]), &json!(["--install", PATH])));
+                    assert_eq!(init["volumeMounts"], json!([{"name": "wrapper-bin", "mountPath": "/wrapper-bin"}]));
+                    // A pod of the class Guaranteed stays one.
+                    assert!(init["resources"]["limits"] == init["resources"]["requests"]);
+                }
                 let container = &mut pod["containers"][0];
                 let mount = json!({"name": "wrapper-bin", "mountPath": "/wrapper-bin", "readOnly": true});
                 assert_eq!(take(container, "volumeMounts", "wrapper-bin"), mount);
                 let from = json!({"fieldRef": {"fieldPath": INJECTED}});
                 let variable = json!({"name": "HOOK_ISTIO_SIDECAR", "valueFrom": from});
                 assert_eq!(take(container, "env", "HOOK_ISTIO_SIDECAR"), variable);
-                assert_eq!(container["command"].as_array_mut().unwrap().remove(0), init["args"][1]);
+                assert_eq!(container["command"].as_array_mut().unwrap().remove(0), PATH);
             }
             let name = &object.value["metadata"]["name"];
             let original = before.iter().find(|before| before.value["metadata"]["name"] == *name).unwrap();
