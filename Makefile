@@ -8,7 +8,7 @@ DIST := target/dist
 ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,amd64,$(shell uname -m)))
 .DEFAULT_GOAL := help
 
-.PHONY: help setup build arm64 riscv64 s390x images pod-test manifests-test cluster cluster-test sidecars-test bench scale debug demo test compare-init sandbox-table sidecars-table languages-table soak fuzz check clean
+.PHONY: help setup build arm64 riscv64 s390x images pod-test manifests-test cluster cluster-test frameworks-test sidecars-test bench scale debug demo test compare-init sandbox-table sidecars-table languages-table soak fuzz check clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
@@ -81,6 +81,10 @@ cluster: build ## As root: start a real Kubernetes of one node, and leave it run
 cluster-test: build ## As root: run every example, and fifty Jobs at once, in such a cluster; writes docs/cluster.md
 	@scripts/setup cluster envoy
 	@CLUSTER_PAGE=$(CURDIR)/docs/cluster.md scripts/cluster test
+
+frameworks-test: build ## As root: have Airflow, Spark and others make pods from examples/kubernetes/frameworks
+	@scripts/setup frameworks
+	@scripts/frameworks
 
 sidecars-test: build ## Hold the built-in plugins against real sidecars: Istio's agent, OpenBao, Caddy and others
 	@scripts/setup envoy collector sidecars dapr test

@@ -86,7 +86,8 @@ impl Space {
     pub fn pods(&self, job: &str) -> Vec<Value> {
         let label = format!("--selector=batch.kubernetes.io/job-name={job}");
         let sort = "--sort-by=.metadata.creationTimestamp";
-        let list: Value = serde_json::from_str(&self.kubectl(&["get", "pods", &label, sort, "--output=json"], "")).unwrap();
+        let list: Value =
+            serde_json::from_str(&self.kubectl(&["get", "pods", &label, sort, "--output=json"], "")).unwrap();
         list["items"].as_array().unwrap().clone()
     }
 

@@ -13,10 +13,16 @@ pub const CASES: &[Case] = &[
     Case { tried: "a command that is not there, and a `podFailurePolicy` with 127", run: is_not_there },
     Case { tried: "a job that exits 42, and a `podFailurePolicy` with 42", run: fails_its_index },
     Case { tried: "deleted, with a job that traps SIGTERM", run: |space| is_deleted(space, TRAPS, 20, 8) },
-    Case { tried: "deleted, with a job that ignores SIGTERM and `--grace 3s`", run: |space| is_deleted(space, IGNORES, 20, 12) },
+    Case {
+        tried: "deleted, with a job that ignores SIGTERM and `--grace 3s`",
+        run: |space| is_deleted(space, IGNORES, 20, 12),
+    },
     Case { tried: "deleted while it waits for its sidecar", run: is_deleted_while_it_waits },
     Case { tried: "`activeDeadlineSeconds: 5`", run: has_a_deadline },
-    Case { tried: "`OnFailure` with `istio-quit,on=success`, and a job that succeeds the second time", run: is_tried_again },
+    Case {
+        tried: "`OnFailure` with `istio-quit,on=success`, and a job that succeeds the second time",
+        run: is_tried_again,
+    },
     Case { tried: "a job of 100 ms, and a sidecar that is ready 8 s later", run: is_late },
 ];
 
@@ -37,7 +43,11 @@ fn without_the_wrapper(space: &Space) -> Row {
 fn exits(space: &Space, code: i64, state: &str) -> Row {
     space.apply(&job(shell(&format!("sleep 1; exit {code}")), json!({}), json!({})));
     let row = row(space, "my-job", "my-job", 60);
-    assert!(row.happened.starts_with(state) && row.happened.ends_with(&format!("exit code {code}")), "{}", row.happened);
+    assert!(
+        row.happened.starts_with(state) && row.happened.ends_with(&format!("exit code {code}")),
+        "{}",
+        row.happened
+    );
     row
 }
 
@@ -73,7 +83,12 @@ fn fails_its_index(space: &Space) -> Row {
     spec.as_object_mut().unwrap().insert("backoffLimit".to_owned(), json!(6));
     space.apply(&job(shell("[ $JOB_COMPLETION_INDEX != 1 ] || exit 42"), json!({}), spec));
     let ended = space.ended("my-job", 60);
-    assert_eq!((ended.state.as_str(), ended.reason.as_str()), ("Failed", "FailedIndexes"), "{}", space.account("my-job"));
+    assert_eq!(
+        (ended.state.as_str(), ended.reason.as_str()),
+        ("Failed", "FailedIndexes"),
+        "{}",
+        space.account("my-job")
+    );
     let job = space.get("job", "my-job");
     assert_eq!((&job["status"]["completedIndexes"], &job["status"]["failedIndexes"]), (&json!("0,2"), &json!("1")));
     assert_eq!(space.pods("my-job").len(), 3);
@@ -93,7 +108,10 @@ fn is_deleted(space: &Space, line: &str, grace: u64, bound: u64) -> Row {
 fn gone(space: &Space, bound: u64, code: i64) -> Row {
     let name = space.pods("my-job")[0]["metadata"]["name"].as_str().unwrap().to_owned();
     // So that what it was can be seen at the end.
-    space.kubectl(&["patch", "pod", &name, "--type=merge", "--patch", r#"{"metadata":{"finalizers":["test/keep"]}}"#], "");
+    space.kubectl(
+        &["patch", "pod", &name, "--type=merge", "--patch", r#"{"metadata":{"finalizers":["test/keep"]}}"#],
+        "",
+    );
     let began = std::time::Instant::now();
     space.kubectl(&["delete", "pod", &name, "--wait=false"], "");
     let pod = || space.get("pod", &name);
@@ -111,7 +129,8 @@ fn is_deleted_while_it_waits(space: &Space) -> Row {
     // A sidecar that never comes: no label, and somebody says that there is one.
     let mut container = shell("echo ready");
     container["env"][1] = json!({ "name": "HOOK_ISTIO_SIDECAR", "value": "true" });
-    let spec = json!({ "backoffLimit": 1, "template": { "metadata": { "labels": { "sidecar.istio.io/inject": "false" } } } });
+    let spec =
+        json!({ "backoffLimit": 1, "template": { "metadata": { "labels": { "sidecar.istio.io/inject": "false" } } } });
     let pod = json!({ "terminationGracePeriodSeconds": 20 });
     space.apply(&job(container, pod, spec));
     space.wait_for("my-job", "my-job", "running");
@@ -147,13 +166,18 @@ fn is_tried_again(space: &Space) -> Row {
 
 fn is_late(space: &Space) -> Row {
     // Its port opens late, as that of a sidecar whose image was pulled for so long.
-    let late = "/busybox/bin/busybox sleep 8; exec /envoy -l error --concurrency 1 --disable-hot-restart -c /istio.yaml";
+    let late =
+        "/busybox/bin/busybox sleep 8; exec /envoy -l error --concurrency 1 --disable-hot-restart -c /istio.yaml";
     let proxy = json!({
         "name": "istio-proxy", "image": "registry.example.com/envoy:1", "imagePullPolicy": "Never",
         "command": ["/busybox/bin/busybox", "sh", "-c", late], "volumeMounts": [{ "name": "busybox", "mountPath": "/busybox" }],
     });
-    let mut container = json!({ "command": ["/wrapper", "sleep", "0.1"], "env": [{ "name": "HOOK_ISTIO_SIDECAR", "value": "true" }] });
-    merge(&mut container, json!({ "name": "my-job", "image": "registry.example.com/my-job:1", "imagePullPolicy": "Never" }));
+    let mut container =
+        json!({ "command": ["/wrapper", "sleep", "0.1"], "env": [{ "name": "HOOK_ISTIO_SIDECAR", "value": "true" }] });
+    merge(
+        &mut container,
+        json!({ "name": "my-job", "image": "registry.example.com/my-job:1", "imagePullPolicy": "Never" }),
+    );
     let spec = json!({ "template": { "metadata": { "labels": { "sidecar.istio.io/inject": "false" } } } });
     let busybox = json!([{ "name": "busybox", "image": { "reference": "docker.io/library/busybox:1.37", "pullPolicy": "Never" } }]);
     space.apply(&job(json!({}), json!({ "containers": [container, proxy], "volumes": busybox }), spec));

@@ -13,7 +13,8 @@ pub const CASES: &[Case] = &[
     Case { tried: "`cronjob.yaml`, a run of it", run: cronjob },
     Case { tried: "`indexed-job.yaml`", run: indexed },
     Case { tried: "`any-image.yaml`", run: |space| applied(space, "any-image.yaml", "any-image") },
-    Case { tried: "`kustomize/example`", run: kustomize },
+    Case { tried: "`kustomize/example`", run: |space| kustomize(space, "component") },
+    Case { tried: "the same with `component-image-volume`", run: |space| kustomize(space, "component-image-volume") },
     Case { tried: "`image-volume.yaml`", run: image_volume },
     Case { tried: "`nothing-copied.yaml`", run: |space| applied(space, "nothing-copied.yaml", "nothing-copied") },
     Case { tried: "`third-party-plugin.yaml`", run: third_party },
@@ -60,12 +61,19 @@ fn indexed(space: &Space) -> Row {
     Row { happened: "Complete; four indexes, exit code 0 each".to_owned(), ..row }
 }
 
-fn kustomize(space: &Space) -> Row {
-    let kubectl = tool("cluster/kubernetes/kubernetes");
-    let words = ["-c", "exec -a kubectl \"$0\" kustomize \"$1\""];
-    let folder = examples().join("kustomize/example");
-    let mut render = run_program("bash", words).with(|command| {
-        command.arg(kubectl).arg(folder);
+fn kustomize(space: &Space, component: &str) -> Row {
+    let copy = tempfile::tempdir().unwrap();
+    let folder = copy.path().join("kustomize");
+    assert!(
+        run_program("cp", ["-r".as_ref(), examples().join("kustomize").as_os_str(), folder.as_os_str()]).outcome().code
+            == 0
+    );
+    let file = folder.join("example/kustomization.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains("[../component]"));
+    fs::write(file, text.replace("[../component]", &format!("[../{component}]"))).unwrap();
+    let mut render = run_program("bash", ["-c", "exec -a kubectl \"$0\" kustomize \"$1\""]).with(|command| {
+        command.arg(tool("cluster/kubernetes/kubernetes")).arg(folder.join("example"));
     });
     space.apply(&render.outcome().exits(0).stdout);
     completes(space, "plain")
@@ -73,8 +81,10 @@ fn kustomize(space: &Space) -> Row {
 
 /// An image's digest, as the node has it.
 pub fn digest(cluster: &Cluster, image: &str) -> String {
-    let node: serde_json::Value = serde_json::from_str(&cluster.kubectl(&["get", "node", "node1", "--output=json"], "")).unwrap();
-    let names = node["status"]["images"].as_array().unwrap().iter().flat_map(|image| image["names"].as_array().unwrap());
+    let node: serde_json::Value =
+        serde_json::from_str(&cluster.kubectl(&["get", "node", "node1", "--output=json"], "")).unwrap();
+    let names =
+        node["status"]["images"].as_array().unwrap().iter().flat_map(|image| image["names"].as_array().unwrap());
     let prefix = format!("registry.example.com/{image}@sha256:");
     let name = names.filter_map(|name| name.as_str()).find_map(|name| name.strip_prefix(&prefix));
     name.unwrap_or_else(|| panic!("no {image} in {}", node["status"]["images"])).to_owned()
@@ -117,5 +127,8 @@ fn report(space: &Space) -> Row {
     let message = status(pod, "my-job")["state"]["terminated"]["message"].as_str().unwrap();
     let account: serde_json::Value = serde_json::from_str(message).unwrap();
     assert_eq!((&account["version"], &account["exit-code"]), (&json!(1), &json!(0)), "{account}");
-    Row { happened: format!("{}; the account is the termination message, {} bytes", row.happened, message.len()), ..row }
+    Row {
+        happened: format!("{}; the account is the termination message, {} bytes", row.happened, message.len()),
+        ..row
+    }
 }

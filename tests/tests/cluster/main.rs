@@ -96,7 +96,9 @@ fn every_job_of_the_table_ends_as_it_should() {
     }
     let mut table = String::new();
     for (part, _) in PARTS {
-        table += &format!("\n## {part}\n\n| tried | what came of it | the Job took | the sidecar ended after the job |\n|---|---|---|---|\n");
+        table += &format!(
+            "\n## {part}\n\n| tried | what came of it | the Job took | the sidecar ended after the job |\n|---|---|---|---|\n"
+        );
         for (.., tried, row) in rows.iter().filter(|row| row.1 == part) {
             let Row { happened, took, after_job } = row.as_ref().expect("it has not failed");
             table += &format!("| {tried} | {happened} | {took} | {after_job} |\n");
@@ -108,7 +110,8 @@ fn every_job_of_the_table_ends_as_it_should() {
     println!("{table}");
     if let Some(page) = env::var_os("CLUSTER_PAGE") {
         let old = fs::read_to_string(&page).unwrap();
-        let (head, _) = old.split_once("\n<!-- `make cluster-test` writes what follows. -->\n").expect("the page has the line");
+        let (head, _) =
+            old.split_once("\n<!-- `make cluster-test` writes what follows. -->\n").expect("the page has the line");
         fs::write(page, format!("{head}\n<!-- `make cluster-test` writes what follows. -->\n{table}")).unwrap();
     }
 }
@@ -116,7 +119,10 @@ fn every_job_of_the_table_ends_as_it_should() {
 /// A Job named `my-job` whose pod has Istio's label, with this container in addition to its name and image.
 fn job(container: Value, pod: Value, spec: Value) -> String {
     let mut container = container;
-    merge(&mut container, json!({ "name": "my-job", "image": "registry.example.com/my-job:1", "imagePullPolicy": "Never" }));
+    merge(
+        &mut container,
+        json!({ "name": "my-job", "image": "registry.example.com/my-job:1", "imagePullPolicy": "Never" }),
+    );
     let mut pod_spec = json!({ "restartPolicy": "Never", "containers": [container] });
     merge(&mut pod_spec, pod);
     let mut job = json!({ "backoffLimit": 0, "template": {
@@ -163,7 +169,11 @@ fn row(space: &Space, job: &str, container: &str, seconds: u64) -> Row {
     let pod = pods.last().expect("a pod");
     let code = exit_code(pod, container).map_or("none".to_owned(), |code| code.to_string());
     let (_, after_job) = space.after(pod, container, "istio-proxy");
-    let why = if ended.reason == "CompletionsReached" || ended.reason.is_empty() { String::new() } else { format!(", {}", ended.reason) };
+    let why = if ended.reason == "CompletionsReached" || ended.reason.is_empty() {
+        String::new()
+    } else {
+        format!(", {}", ended.reason)
+    };
     Row {
         happened: format!("{}{why}; exit code {code}", ended.state),
         took: format!("{} s", ended.took),

@@ -18,7 +18,7 @@ const SETTINGS: [(&str, Option<&str>, bool); 4] = [
 pub fn table(cluster: &Cluster) -> String {
     let mut table = format!(
         "\n## {JOBS} Jobs at once\n\nEach job takes 0.1 to 5 s. All are applied in one call.\n\n\
-         | set | completed | the sidecar started after the job | the sidecar ended after the job | the Job took |\n|---|---|---|---|---|\n"
+         | set | completed | the sidecar's start | the sidecar's end | the Job took |\n|---|---|---|---|---|\n"
     );
     for (number, (setting, plugins, is_known)) in SETTINGS.into_iter().enumerate() {
         table += &format!("| {setting} {}\n", fifty(cluster, number, plugins, is_known));
@@ -30,7 +30,9 @@ fn fifty(cluster: &Cluster, number: usize, plugins: Option<&str>, is_known: bool
     let space = cluster.space(&format!("many-{number}"));
     let mut variables: Vec<Value> = Vec::new();
     variables.extend(is_known.then(known));
-    variables.extend(plugins.into_iter().flat_map(|plugins| env_of(&[("WRAPPER_PLUGIN_PATH", plugins)]).as_array().unwrap().clone()));
+    variables.extend(
+        plugins.into_iter().flat_map(|plugins| env_of(&[("WRAPPER_PLUGIN_PATH", plugins)]).as_array().unwrap().clone()),
+    );
     let jobs: Vec<Value> = (0..JOBS)
         .map(|number| {
             let line = format!("sleep {}", [0.1, 1.0, 2.5, 5.0][number % 4]);
@@ -48,7 +50,12 @@ fn fifty(cluster: &Cluster, number: usize, plugins: Option<&str>, is_known: bool
     let completed = || list("jobs").iter().filter(|job| job["status"]["succeeded"] == 1).count();
     let all = within(240, || completed() == JOBS);
     let pods = list("pods");
-    assert!(all, "{} of {JOBS} completed: {:#?}", completed(), pods.iter().map(|pod| &pod["status"]["containerStatuses"]).collect::<Vec<_>>());
+    assert!(
+        all,
+        "{} of {JOBS} completed: {:#?}",
+        completed(),
+        pods.iter().map(|pod| &pod["status"]["containerStatuses"]).collect::<Vec<_>>()
+    );
     assert!(pods.iter().all(|pod| exit_code(pod, "my-job") == Some(0)));
     let (mut late, mut quit) = (Vec::new(), Vec::new());
     for pod in &pods {

@@ -10,7 +10,14 @@ pub const CASES: &[Case] = &[
     Case { tried: "mounted without `readOnly: true`", run: |space| from_volume(space, "wrapper", &[], false) },
     Case {
         tried: "a plugin of a second image volume, as machine code (`native=true`)",
-        run: |space| from_volume(space, "wrapper", &["--plugin", "/plugins/echo.wasm,native=true", "--plugin", "istio-quit"], true),
+        run: |space| {
+            from_volume(
+                space,
+                "wrapper",
+                &["--plugin", "/plugins/echo.wasm,native=true", "--plugin", "istio-quit"],
+                true,
+            )
+        },
     },
 ];
 

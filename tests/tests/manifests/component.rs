@@ -82,7 +82,8 @@ fn without_what_the_component_adds_the_job_is_what_it_was() {
         let mut after = read(std::slice::from_ref(&output));
         assert_eq!((before.len(), after.len()), (count, count), "{file}");
         for object in &mut after {
-            let refused: Vec<_> = object.refused.iter().filter(|(minor, why)| !why.is_empty() && (!is_image || *minor >= 36)).collect();
+            let refused: Vec<_> =
+                object.refused.iter().filter(|(minor, why)| !why.is_empty() && (!is_image || *minor >= 36)).collect();
             assert!(refused.is_empty(), "{refused:?}");
             if let Some(pod) = pod(&mut object.value) {
                 let volume = take(pod, "volumes", "wrapper-bin");

@@ -189,6 +189,14 @@ fn the_restricted_standard_allows_what_is_made_for_it_and_nothing_less() {
 }
 
 #[test]
+fn each_snippet_of_the_page_for_frameworks_is_in_an_example() {
+    let root = examples();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("frameworks/page.py");
+    let page = root.join("../../docs/frameworks.md");
+    run_program("python3", [script, page, root.join("frameworks")]).outcome().exits(0);
+}
+
+#[test]
 fn argos_types_know_each_field_of_the_workflow() {
     if !are_tools_here() {
         return;
