@@ -1,12 +1,11 @@
-//! How a job may end: exit codes, rules for them, deletion, deadlines, a second try; and what happens without the wrapper.
+//! How a job may end: exit codes, rules for them, deletion, deadlines, a second try.
 
 use crate::{Case, Row, job, merge, row, shell};
 use serde_json::{Value, json};
-use std::{thread, time::Duration};
+use std::time::Instant;
 use wrapper_tests::cluster::{Space, exit_code, status, within};
 
 pub const CASES: &[Case] = &[
-    Case { tried: "the same job without the wrapper", run: without_the_wrapper },
     Case { tried: "a job that exits 0", run: |space| exits(space, 0, "Complete") },
     Case { tried: "a job that exits 3", run: |space| exits(space, 3, "Failed") },
     Case { tried: "a job that is killed by SIGKILL", run: is_killed },
@@ -28,17 +27,6 @@ pub const CASES: &[Case] = &[
 
 const TRAPS: &str = "trap 'echo trapped; exit 7' TERM; echo ready; while :; do sleep 0.1; done";
 const IGNORES: &str = "trap '' TERM; echo ready; while :; do sleep 0.1; done";
-
-fn without_the_wrapper(space: &Space) -> Row {
-    space.apply(&job(json!({ "command": ["sh", "-c", "exit 0"] }), json!({}), json!({})));
-    space.wait_for("my-job", "my-job", "terminated");
-    thread::sleep(Duration::from_secs(20));
-    let pod = &space.pods("my-job")[0];
-    assert_eq!(exit_code(pod, "my-job"), Some(0), "{}", space.account("my-job"));
-    assert!(!status(pod, "istio-proxy")["state"]["running"].is_null(), "{}", space.account("my-job"));
-    assert_eq!(space.get("job", "my-job")["status"]["active"], 1);
-    Row::new("20 s after the job's end the sidecar runs and the Job is active")
-}
 
 fn exits(space: &Space, code: i64, state: &str) -> Row {
     space.apply(&job(shell(&format!("sleep 1; exit {code}")), json!({}), json!({})));
@@ -112,7 +100,7 @@ fn gone(space: &Space, bound: u64, code: i64) -> Row {
         &["patch", "pod", &name, "--type=merge", "--patch", r#"{"metadata":{"finalizers":["test/keep"]}}"#],
         "",
     );
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     space.kubectl(&["delete", "pod", &name, "--wait=false"], "");
     let pod = || space.get("pod", &name);
     let has_ended = || ["my-job", "istio-proxy"].iter().all(|container| exit_code(&pod(), container).is_some());
@@ -136,7 +124,7 @@ fn is_deleted_while_it_waits(space: &Space) -> Row {
     space.wait_for("my-job", "my-job", "running");
     assert!(within(20, || space.log("my-job", "my-job").contains("istio-wait: waiting for Istio")));
     let name = space.pods("my-job")[0]["metadata"]["name"].as_str().unwrap().to_owned();
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     space.kubectl(&["delete", "pod", &name, "--timeout=15s"], "");
     space.kubectl(&["delete", "job", "my-job", "--wait=false"], "");
     Row::new(format!("the job was not started, and the pod was gone after {:.1} s", began.elapsed().as_secs_f64()))

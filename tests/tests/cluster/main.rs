@@ -4,6 +4,7 @@
 
 mod endings;
 mod examples;
+mod hanging;
 mod inject;
 mod many;
 mod native;
@@ -46,10 +47,14 @@ impl Row {
     }
 }
 
+/// The part about Jobs that do not end.
+const HANGING: &str = "Jobs that hang";
+
 /// The parts of the table, in the order of the page.
-const PARTS: [(&str, &[Case]); 6] = [
+const PARTS: [(&str, &[Case]); 7] = [
     ("The examples, as they lie there", examples::CASES),
     ("How a job ends", endings::CASES),
+    (HANGING, hanging::CASES),
     ("Native sidecars", native::CASES),
     ("The wrapper from an image volume", volume::CASES),
     ("Put under the wrapper by a label", inject::CASES),
@@ -76,7 +81,14 @@ fn every_job_of_the_table_ends_as_it_should() {
                     let Some((number, (part, case))) = cases.lock().unwrap().pop_front() else { return };
                     let space = cluster.space(&format!("case-{number}"));
                     // What it says when it fails is shown as for any test.
-                    let row = catch_unwind(AssertUnwindSafe(|| (case.run)(&space))).ok();
+                    let row = catch_unwind(AssertUnwindSafe(|| {
+                        let row = (case.run)(&space);
+                        if part != HANGING {
+                            hanging::is_healthy(&space);
+                        }
+                        row
+                    }));
+                    let row = row.ok();
                     // To make fixtures of.
                     if let Some(folder) = env::var_os("CLUSTER_PODS") {
                         let objects = space.kubectl(&["get", "job,pod", "--output=json"], "");
