@@ -1,9 +1,10 @@
-//! `wrapper-plugin`: for authors of plugins, and for image builds.
+//! `wrapper-plugin`: for authors of plugins, for image builds, and for those who look into a pod that does not end.
 
 mod bindings;
 mod check;
 mod compile;
 mod component;
+mod doctor;
 mod files;
 mod new;
 mod own;
@@ -34,6 +35,7 @@ enum Command {
     Compile(compile::Compile),
     Component(component::Component),
     Bindings(bindings::Bindings),
+    Doctor(doctor::Doctor),
     /// Print the completions for a shell, such as `wrapper-plugin completions bash > /etc/bash_completion.d/wrapper-plugin`
     Completions {
         /// The shell
@@ -94,7 +96,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Does it, and returns whether the plugin is as it should be.
+/// Does it, and returns whether the plugin, or the pods, are as they should be.
 fn run(command: Command) -> Result<bool> {
     match command {
         Command::New(new) => new.run()?,
@@ -103,6 +105,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Compile(compile) => compile.run()?,
         Command::Component(component) => component.run()?,
         Command::Bindings(bindings) => bindings.run()?,
+        Command::Doctor(doctor) => return doctor.run(),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "wrapper-plugin", &mut text);

@@ -275,7 +275,7 @@ fn an_interrupt_ends_it_and_what_it_started() {
 
 #[test]
 fn completions_and_the_manual_page_have_every_command() {
-    let commands = ["new", "check", "run", "compile", "component", "bindings", "completions"];
+    let commands = ["new", "check", "run", "compile", "component", "bindings", "doctor", "completions"];
     let manual = tool(&["man"]);
     let help = tool(&["--help"]);
     for command in commands {

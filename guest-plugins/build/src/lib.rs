@@ -6,8 +6,7 @@
 
 mod hooks;
 pub mod key;
-#[expect(dead_code, reason = "the page in the docs says more of a sidecar than the build needs")]
-mod table;
+pub mod table;
 mod toolchain;
 
 pub use hooks::Hook;

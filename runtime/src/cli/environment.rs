@@ -81,7 +81,8 @@ pub fn warn_of_typos() {
     }
 }
 
-fn meant(name: &str) -> Option<&'static str> {
+/// The variable of the wrapper from which this name is one typo away.
+pub fn meant(name: &str) -> Option<&'static str> {
     if !name.starts_with(PREFIX) || VARIABLES.contains(&name) {
         return None;
     }

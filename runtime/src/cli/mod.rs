@@ -2,9 +2,11 @@
 //! counts as unset.
 
 mod arguments;
+mod asked;
 mod environment;
 
-pub use environment::warn_of_typos;
+pub use asked::Asked;
+pub use environment::{meant, warn_of_typos};
 
 use crate::{
     plugin::PluginSpec,

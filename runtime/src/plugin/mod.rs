@@ -18,6 +18,7 @@ pub use error::{LoadError, explain};
 pub use inspect::{check, inspect};
 #[cfg(feature = "compiler")]
 pub use load::compile_ahead_of_time;
+pub use sidecar::{own_variable, presence};
 pub use spec::{On, PluginSpec, Sha256, Source};
 
 use crate::{

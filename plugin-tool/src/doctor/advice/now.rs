@@ -1,0 +1,51 @@
+//! How to end the pod that hangs now.
+
+use crate::doctor::{
+    finding::{Finding, Verdict},
+    scene::Scene,
+};
+
+/// Lines that end what keeps a pod in a cluster whose job is over.
+pub fn now(scene: &Scene, findings: &[Finding]) -> Vec<String> {
+    let subject = scene.subject;
+    let kept: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.kind.id == "keeps-pod" && finding.effect == Verdict::DoesNotEnd)
+        .filter_map(|finding| finding.container.as_deref())
+        .collect();
+    // What is no name of Kubernetes is not to be pasted into a shell.
+    let is_name = |text: &str| {
+        !text.is_empty()
+            && !text.starts_with('-')
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+    };
+    if kept.is_empty() || subject.kind != "Pod" || !is_name(&subject.name) {
+        return Vec::new();
+    }
+    let namespace = subject
+        .namespace
+        .as_deref()
+        .filter(|namespace| is_name(namespace))
+        .map(|namespace| format!(" -n {namespace}"))
+        .unwrap_or_default();
+    let is_closed = |name: &str| {
+        findings.iter().any(|finding| {
+            matches!(finding.kind.id, "no-endpoint" | "endpoint-off") && finding.container.as_deref() == Some(name)
+        })
+    };
+    let asked = |name: &&str| {
+        let sidecar = scene.plain().find(|sidecar| sidecar.name() == *name && !is_closed(name))?;
+        let (_, call) = sidecar.quit()?;
+        let port = sidecar.port(subject).unwrap_or(call.port);
+        let header = call.header.map(|(name, value)| format!(" -H '{name}: {value}'")).unwrap_or_default();
+        Some([
+            format!("kubectl{namespace} port-forward pod/{} {port} &", subject.name),
+            format!("sleep 2; curl -X {}{header} http://localhost:{port}{}; kill %%", call.method, call.path),
+        ])
+    };
+    let asked: Option<Vec<_>> = kept.iter().map(asked).collect();
+    // If one of them takes no request, the pod has to go.
+    asked
+        .map(|lines| lines.into_iter().flatten().collect())
+        .unwrap_or_else(|| vec![format!("kubectl{namespace} delete pod {}", subject.name)])
+}

@@ -1,0 +1,181 @@
+//! `wrapper-plugin doctor`, as an operator meets it: what it tells of pods as `kubectl` prints them, of the manifests in
+//! `examples/kubernetes`, and of input that is none.
+//!
+//! `pods/*.json` are pods and Jobs as `kubectl get -o json` prints them. A further one is a file there and a row below.
+
+mod input;
+mod page;
+mod patch;
+mod rules;
+
+use serde_json::{Value, json};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+use wrapper_tests::{Outcome, dist, run_program};
+
+fn doctor(arguments: &[&str]) -> Outcome {
+    run_program(dist("wrapper-plugin"), ["doctor"].iter().chain(arguments)).outcome()
+}
+
+/// What it tells of this on its stdin.
+fn told(arguments: &[&str], input: impl Into<Vec<u8>>) -> Outcome {
+    run_program(dist("wrapper-plugin"), ["doctor"].iter().chain(arguments)).input(input).outcome()
+}
+
+/// The same as JSON; exit codes 0 and 1 are both an answer.
+fn read(outcome: &Outcome) -> Value {
+    serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome:#?}"))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+fn fixture(name: &str) -> String {
+    root().join("tests/tests/doctor/pods").join(name).with_extension("json").to_str().unwrap().to_owned()
+}
+
+/// A Job with this pod.
+fn job(spec: &Value) -> String {
+    json!({ "kind": "Job", "metadata": { "name": "j" }, "spec": { "template": { "spec": spec } } }).to_string()
+}
+
+/// Each fixture: the verdict on its last pod, and the ids of what is found there.
+const FIXTURES: [(&str, &str, &[&str]); 33] = [
+    ("cloudsql-quit-off", "does not end", &["endpoint-off"]),
+    ("collector", "does not end", &["no-endpoint"]),
+    ("completed", "ends", &[]),
+    ("consul-port", "does not end", &["other-port"]),
+    ("dapr-socket", "does not end", &["no-endpoint", "injected"]),
+    ("dapr-token", "does not end", &["token-missing"]),
+    ("entrypoint-hidden", "ends", &["injected", "entrypoint-hidden"]),
+    ("image-missing", "may not end", &["image-missing"]),
+    (
+        "image-volume",
+        "may not end",
+        &["noexec-volume", "report-lost", "memory-small", "injected", "not-pinned", "memory-group"],
+    ),
+    ("install-lost", "does not end", &["install-lost", "wrapper-missing", "injected"]),
+    ("istio-hangs", "does not end", &["keeps-pod", "no-wrapper"]),
+    ("istio-native", "ends", &["native-asked"]),
+    ("istio-none", "does not end", &["no-quit"]),
+    ("istio-port", "does not end", &["other-port", "injected"]),
+    ("istio-retry", "ends", &["quit-before-retry", "injected"]),
+    ("istio-several", "ends", &["several-quit"]),
+    ("istio-without-variable", "may not end", &["variable-missing", "injected"]),
+    ("istio-wrapped", "ends", &[]),
+    ("istio-wrong-annotation", "may not end", &["variable-wrong", "injected"]),
+    ("job-ends-it", "may not end", &["quits-itself"]),
+    ("kuma-socket", "does not end", &["keeps-pod", "no-endpoint"]),
+    ("linkerd-shutdown-off", "does not end", &["endpoint-off"]),
+    ("not-found", "ends", &["not-started"]),
+    ("on-success", "may not end", &["quit-conditional", "injected"]),
+    ("out-of-memory", "does not end", &["keeps-pod", "out-of-memory", "memory-group"]),
+    ("plugin-unknown", "may not end", &["plugin-unknown", "injected"]),
+    ("pushgateway", "does not end", &["endpoint-off"]),
+    ("settings-elsewhere", "may not end", &["setting-unknown", "injected"]),
+    ("settings-rejected", "does not end", &["settings-rejected", "injected"]),
+    ("short-grace", "ends", &["grace-short", "injected"]),
+    ("typo", "ends", &["variable-typo", "no-sidecar"]),
+    ("unknown-left", "may not end", &["keeps-pod"]),
+    ("vault-quit-off", "may not end", &["endpoint-off", "injected"]),
+];
+
+#[test]
+fn each_pod_gets_its_verdict_and_what_is_wrong_with_it() {
+    for (name, verdict, ids) in FIXTURES {
+        let outcome = doctor(&["--json", &fixture(name)]);
+        outcome.exits(i32::from(verdict != "ends"));
+        let read = read(&outcome);
+        let pod = read["pods"].as_array().unwrap().last().unwrap();
+        let findings = pod["findings"].as_array().unwrap();
+        let found: Vec<_> = findings.iter().map(|finding| finding["id"].as_str().unwrap()).collect();
+        assert_eq!((pod["verdict"].as_str().unwrap(), found.as_slice()), (verdict, ids), "{name}: {outcome:#?}");
+        let text = doctor(&["--notes", &fixture(name)]);
+        assert!(text.stdout.contains(&format!(": {verdict}\n")), "{text:#?}");
+        assert!(ids.iter().all(|id| text.stdout.contains(&format!(" {id}"))), "{text:#?}");
+        assert!(!(outcome.stdout + &text.stdout).contains("not-to-be-printed"), "{name}");
+    }
+    let files = fs::read_dir(root().join("tests/tests/doctor/pods")).unwrap().count();
+    assert_eq!(files, FIXTURES.len() + 1, "each has a row, and `forever` a test of its own");
+}
+
+#[test]
+fn every_example_is_healthy() {
+    let mut files: Vec<_> =
+        fs::read_dir(root().join("examples/kubernetes")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|ending| ending == "yaml"));
+    assert!(files.len() > 8, "{files:?}");
+    for file in &files {
+        let outcome = doctor(&["--json", file.to_str().unwrap()]);
+        let read = read(outcome.exits(0));
+        let levels =
+            read["pods"][0]["findings"].as_array().unwrap().iter().map(|finding| finding["level"].as_str().unwrap());
+        assert!(levels.clone().all(|level| level == "note"), "{file:?}: {read:#}");
+    }
+    let names: Vec<_> = files.iter().map(|file| file.to_str().unwrap()).collect();
+    let all = doctor(&names);
+    assert!(all.exits(0).stdout.ends_with("9 pods: ends 9, may not end 0, does not end 0\n"), "{all:#?}");
+    // A Job that has yet to be put under the wrapper.
+    let plain = root().join("examples/kubernetes/kustomize/example/job.yaml");
+    assert!(doctor(&[plain.to_str().unwrap()]).exits(1).stdout.contains("error no-wrapper"));
+}
+
+#[test]
+fn a_job_whose_pods_are_there_is_told_by_them() {
+    let outcome = doctor(&["--json", &fixture("istio-hangs")]);
+    let facts = read(&outcome);
+    assert_eq!((facts["pods"].as_array().unwrap().len(), &facts["pods"][0]["kind"]), (1, &json!("Pod")), "{facts:#}");
+    assert_eq!(
+        facts["skipped"][0],
+        json!({ "kind": "Job", "namespace": "jobs", "name": "plain", "why": "its pods tell" })
+    );
+    assert_eq!(facts["pods"][0]["patch-of"], "job/plain");
+    assert_eq!(facts["summary"], json!({ "pods": 1, "end": 0, "may-not-end": 0, "do-not-end": 1 }));
+}
+
+#[test]
+fn what_never_ends_by_design_has_no_verdict() {
+    let outcome = doctor(&[&fixture("forever")]);
+    outcome.exits(0);
+    assert_eq!(
+        outcome.stdout,
+        "deployment/web in namespace jobs: it never ends, by design\n\
+         pod/web-5x2vq in namespace jobs: it never ends, by design\n\
+         0 pods: ends 0, may not end 0, does not end 0\n"
+    );
+}
+
+#[test]
+fn a_namespace_that_asks_for_a_sidecar_is_heard() {
+    let job = job(&json!({ "restartPolicy": "Never", "containers": [{ "name": "j", "command": ["/j"] }] }));
+    let namespace = |name: &str| {
+        format!("\n---\nkind: Namespace\nmetadata: {{ name: {name}, labels: {{ istio-injection: enabled }} }}\n")
+    };
+    told(&[], job.clone()).exits(0);
+    let both = job.clone() + &namespace("a").replace("\n---\n", "\n");
+    told(&["-n", "b"], format!("---\n{job}{}", namespace("a"))).exits(0);
+    let outcome = told(&["-n", "a"], format!("---\n{job}{}", namespace("a")));
+    assert!(outcome.exits(1).stdout.contains("error no-wrapper (istio-proxy)"), "{outcome:#?}");
+    told(&[], both).exits(1).says("stdin is not JSON");
+}
+
+#[test]
+fn a_namespace_leaves_out_the_objects_of_others() {
+    let outcome = doctor(&["-n", "other", &fixture("istio-hangs")]);
+    outcome.exits(1).says("there is no pod in namespace other in what was given");
+    doctor(&["-n", "jobs", &fixture("istio-wrapped")]).exits(0);
+    let nameless = root().join("examples/kubernetes/job.yaml");
+    let outcome = doctor(&["-n", "mine", nameless.to_str().unwrap(), &fixture("istio-hangs")]);
+    assert!(outcome.exits(0).stdout.starts_with("job/my-job in namespace mine: ends"), "{outcome:#?}");
+}
+
+#[test]
+fn a_sidecar_may_drain_for_a_while_after_the_job() {
+    let text = fs::read_to_string(fixture("istio-hangs")).unwrap();
+    let now = std::process::Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%SZ"]).output().unwrap();
+    let just = text.replace("2026-03-01T12:00:12Z", String::from_utf8(now.stdout).unwrap().trim());
+    assert!(told(&["--notes"], just).exits(1).stdout.contains("note drains (istio-proxy"));
+}
