@@ -3,7 +3,7 @@
 use super::pod::{Container, Pod, Value};
 use std::{ffi::OsString, path::PathBuf};
 use wrapper::{
-    cli::{Asked, Options},
+    cli::{Options, Preview},
     plugin::{PluginSpec, Source},
 };
 
@@ -72,12 +72,12 @@ impl<'a> Wrapped<'a> {
             Value::Field(path) => pod.field(path).map(OsString::from),
             Value::Elsewhere => None,
         };
-        let settings = match Asked::read(&words, variable) {
-            Ok(Asked::Run { options, report, are_plugins_options, .. }) => {
+        let settings = match Preview::read(&words, variable) {
+            Ok(Preview::Run { options, report, are_plugins_options, .. }) => {
                 Ok(Settings { options, report, are_plugins_options })
             }
             // An install or a `--version`: not a job.
-            Ok(Asked::Install(_) | Asked::Tell) => return None,
+            Ok(Preview::Install(_) | Preview::Tell) => return None,
             Err(error) => Err(error),
         };
         Some(Self { container, program: at.and_then(|at| container.words().nth(at)), settings, unknown })
@@ -105,8 +105,8 @@ pub fn installs(container: &Container) -> Option<PathBuf> {
         None => return None,
     };
     let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-    match Asked::read(&words, |_| None) {
-        Ok(Asked::Install(path)) => Some(path),
+    match Preview::read(&words, |_| None) {
+        Ok(Preview::Install(path)) => Some(path),
         _ => None,
     }
 }

@@ -2,11 +2,11 @@
 //! counts as unset.
 
 mod arguments;
-mod asked;
 mod environment;
+mod preview;
 
-pub use asked::Asked;
 pub use environment::{meant, warn_of_typos};
+pub use preview::Preview;
 
 use crate::{
     plugin::PluginSpec,

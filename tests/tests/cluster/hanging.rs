@@ -10,9 +10,15 @@ use wrapper_tests::{
 };
 
 pub const CASES: &[Case] = &[
-    Case { tried: "the job without the wrapper", run: |space| hangs(space, &["sh", "-c", "exit 0"], "", 0, "no-wrapper") },
+    Case {
+        tried: "the job without the wrapper",
+        run: |space| hangs(space, &["sh", "-c", "exit 0"], "", 0, "no-wrapper"),
+    },
     Case { tried: "the wrapper with `none`", run: |space| hangs(space, WRAPPED, "none", 0, "no-quit") },
-    Case { tried: "the wrapper with `istio-wait` alone", run: |space| hangs(space, WRAPPED, "istio-wait", 0, "no-quit") },
+    Case {
+        tried: "the wrapper with `istio-wait` alone",
+        run: |space| hangs(space, WRAPPED, "istio-wait", 0, "no-quit"),
+    },
     Case { tried: "the wrapper with `linkerd-quit`", run: |space| hangs(space, WRAPPED, "linkerd-quit", 0, "no-quit") },
     Case {
         tried: "`istio-quit,on=success`, and a job that exits 3 under `restartPolicy: Never`",
@@ -43,7 +49,8 @@ fn hangs(space: &Space, command: &[&str], plugins: &str, code: i64, why: &str) -
     assert!(told.stdout.contains("does not end") && told.stdout.contains("istio-proxy"), "{told:#?}");
     let told = doctor(space, &["--json"]);
     let told: Value = serde_json::from_str(&told.exits(1).stdout).unwrap();
-    let ids: Vec<_> = told["pods"][0]["findings"].as_array().unwrap().iter().map(|finding| finding["id"].as_str().unwrap()).collect();
+    let ids: Vec<_> =
+        told["pods"][0]["findings"].as_array().unwrap().iter().map(|finding| finding["id"].as_str().unwrap()).collect();
     assert!(ids.contains(&why) && told["pods"][0]["verdict"] == "does not end", "{told:#}");
     let after = if is_other { "75 s after its start" } else { "15 s after the job's end" };
     Row::new(format!("{after} the sidecar runs, and the Job is active. The doctor's findings: `{}`", ids.join("`, `")))

@@ -1,4 +1,5 @@
-//! What the command line and the environment of another process ask of the wrapper: `wrapper-plugin doctor` finds them in a pod.
+//! What a wrapper would do with a command line and an environment that are not this process's: `wrapper-plugin doctor` finds them in a
+//! pod.
 
 use super::{Arguments, Options, usage_error};
 use clap::Parser as _;
@@ -9,7 +10,7 @@ use std::{
 
 /// What a wrapper would do.
 #[derive(Debug)]
-pub enum Asked {
+pub enum Preview {
     /// It runs a program.
     Run {
         /// How it is run.
@@ -27,7 +28,7 @@ pub enum Asked {
     Tell,
 }
 
-impl Asked {
+impl Preview {
     /// Reads the words, of which the first is the wrapper itself, and the variables. The error is what the wrapper would log.
     pub fn read(words: &[OsString], variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, String> {
         let arguments = match Arguments::try_parse_from(words) {
@@ -54,9 +55,9 @@ impl Asked {
 mod tests {
     use super::*;
 
-    fn read(words: &[&str], environment: &[(&str, &str)]) -> Result<Asked, String> {
+    fn read(words: &[&str], environment: &[(&str, &str)]) -> Result<Preview, String> {
         let words: Vec<_> = words.iter().map(OsString::from).collect();
-        Asked::read(&words, |name| {
+        Preview::read(&words, |name| {
             environment.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
         })
     }
@@ -64,16 +65,17 @@ mod tests {
     #[test]
     fn it_is_read_as_the_wrapper_reads_its_own() {
         let environment = [("WRAPPER_PLUGIN_PATH", "echo"), ("WRAPPER_REPORT", "out/report")];
-        let Ok(Asked::Run { options, report, are_plugins_options, command }) = read(&["/wrapper", "ls"], &environment)
+        let Ok(Preview::Run { options, report, are_plugins_options, command }) =
+            read(&["/wrapper", "ls"], &environment)
         else {
             panic!("it runs ls");
         };
         assert_eq!((options.plugins.len(), are_plugins_options, command.len()), (1, false, 1));
         assert_eq!(report, Some(PathBuf::from("out/report")));
         assert!(
-            matches!(read(&["wrapper", "--install", "/x"], &[]), Ok(Asked::Install(path)) if path == Path::new("/x"))
+            matches!(read(&["wrapper", "--install", "/x"], &[]), Ok(Preview::Install(path)) if path == Path::new("/x"))
         );
-        assert!(matches!(read(&["wrapper", "--version"], &[]), Ok(Asked::Tell)));
+        assert!(matches!(read(&["wrapper", "--version"], &[]), Ok(Preview::Tell)));
         let error = read(&["wrapper", "ls"], &[("WRAPPER_GRACE", "30")]).unwrap_err();
         assert_eq!(error, "WRAPPER_GRACE: '30' is not a duration; write it as 20s or 1m30s");
         assert!(read(&["wrapper", "--hook-timeuot", "1s", "ls"], &[]).unwrap_err().contains("'--hook-timeout'"));
