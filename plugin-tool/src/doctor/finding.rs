@@ -104,7 +104,7 @@ kinds! {
     GRACE_SHORT "grace-short" Warning
         "when the pod is deleted, the wrapper may be killed before its hooks are done"
     NOEXEC_VOLUME "noexec-volume" Warning
-        "a program comes from an image volume, which Kubernetes before 1.36 mounts noexec"
+        "the wrapper comes from an image volume, which the kubelet of a node mounts noexec"
     REPORT_LOST "report-lost" Warning
         "the account of the run goes to a place that is read-only"
     INSTALL_OWNER "install-owner" Warning
@@ -125,6 +125,8 @@ kinds! {
         "activeDeadlineSeconds ends a pod that does not end by itself, and the Job has failed then"
     INJECTED "injected" Note
         "an injector will add a sidecar that the manifest does not have"
+    LABELLED "labelled" Note
+        "a label asks for the wrapper, which the manifest does not have"
     NATIVE "native" Note
         "the kubelet ends a native sidecar"
     VERSION_UNKNOWN "version-unknown" Note
@@ -133,6 +135,8 @@ kinds! {
         "the pod has settings for the wrapper, and its image's ENTRYPOINT decides whether the wrapper runs"
     NO_SIDECAR "no-sidecar" Note
         "a hook looks for a sidecar that the pod does not have"
+    IMAGE_VOLUME "image-volume" Note
+        "the wrapper comes from an image volume, which needs Kubernetes 1.36"
     NOEXEC_CODE "noexec-code" Note
         "a plugin that was compiled ahead of time is in an image volume, which may be mounted noexec"
     NOT_PINNED "not-pinned" Note

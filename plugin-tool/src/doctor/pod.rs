@@ -1,6 +1,7 @@
 //! A pod, as far as it matters here.
 
 mod container;
+mod label;
 
 pub use container::{Container, Mount, PreStop, State, Value};
 
@@ -52,6 +53,11 @@ pub enum VolumeSource {
 }
 
 impl Pod {
+    /// Of a template, with what the policies for a label will make of it; and whether they will.
+    pub fn of_template(template: &Json) -> (Self, bool) {
+        label::wrapped(template).map_or_else(|| (Self::of(template), false), |wrapped| (Self::of(&wrapped), true))
+    }
+
     /// Of an object that has `metadata` and `spec`, as a pod and its template do.
     pub fn of(template: &Json) -> Self {
         let (metadata, spec, status) = (&template["metadata"], &template["spec"], &template["status"]);

@@ -17,11 +17,15 @@ pub struct Subject {
     pub part: Option<String>,
     /// The kind and the name of what made the pod.
     pub owner: Option<(String, String)>,
+    /// Whether a label asks for the wrapper, which the cluster's policies add.
+    pub is_labelled: bool,
     /// The fields that lead to the pod's template.
     pub path: &'static [&'static str],
     pub pod: Pod,
     /// What the namespace has, if it was given too: an injector reads that.
     pub namespace_marks: BTreeMap<String, String>,
+    /// The oldest kubelet of the nodes, as the minor version of 1.x, if nodes were given too.
+    pub oldest_kubelet: Option<u32>,
 }
 
 /// Something that has pods, of which nothing can be asked here.
@@ -65,15 +69,22 @@ pub fn find(objects: &[Value], namespace: Option<&str>) -> Found {
         }
         let namespace = own.or(namespace.map(str::to_owned));
         let name = text(metadata, "name").or_else(|| text(metadata, "generateName")).unwrap_or_default();
-        let subject = |path: &'static [&'static str], template: &Value| Subject {
-            kind: kind.clone(),
-            namespace: namespace.clone(),
-            name: name.clone(),
-            part: None,
-            owner: owner(metadata),
-            path,
-            pod: Pod::of(template),
-            namespace_marks: BTreeMap::new(),
+        // The policies have seen a pod that is in a cluster.
+        let is_there = kind == "Pod" && object["status"].is_object();
+        let subject = |path: &'static [&'static str], template: &Value| {
+            let (pod, is_labelled) = if is_there { (Pod::of(template), false) } else { Pod::of_template(template) };
+            Subject {
+                kind: kind.clone(),
+                namespace: namespace.clone(),
+                name: name.clone(),
+                part: None,
+                owner: owner(metadata),
+                is_labelled,
+                path,
+                pod,
+                namespace_marks: BTreeMap::new(),
+                oldest_kubelet: None,
+            }
         };
         let skipped = |why| Skipped { kind: kind.clone(), namespace: namespace.clone(), name: name.clone(), why };
         match kind.as_str() {
@@ -118,7 +129,9 @@ pub fn find(objects: &[Value], namespace: Option<&str>) -> Found {
     found.subjects.retain(|subject| !is_empty(subject));
     by_their_pods(&mut found);
     let namespaces: Vec<_> = objects.iter().filter(|object| object["kind"] == "Namespace").collect();
+    let oldest_kubelet = objects.iter().filter(|object| object["kind"] == "Node").filter_map(kubelet).min();
     for subject in &mut found.subjects {
+        subject.oldest_kubelet = oldest_kubelet;
         let own = namespaces.iter().find(|object| object["metadata"]["name"].as_str() == subject.namespace.as_deref());
         if let Some(own) = own.filter(|_| subject.namespace.is_some()) {
             subject.namespace_marks = map(&own["metadata"], "annotations");
@@ -181,6 +194,12 @@ fn by_their_pods(found: &mut Found) {
 /// Whether it has the template of pods that end.
 fn makes_jobs(object: &Value) -> bool {
     matches!(at(object, JOB)["spec"]["restartPolicy"].as_str(), Some("OnFailure" | "Never"))
+}
+
+/// The kubelet's version of a node: 36 of `v1.36.2`.
+fn kubelet(node: &Value) -> Option<u32> {
+    let version = node["status"]["nodeInfo"]["kubeletVersion"].as_str()?.strip_prefix("v1.")?;
+    version.split(|end: char| !end.is_ascii_digit()).next()?.parse().ok()
 }
 
 fn owner(metadata: &Value) -> Option<(String, String)> {

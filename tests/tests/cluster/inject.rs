@@ -2,11 +2,13 @@
 
 use crate::{Case, Row, job, merge, row};
 use serde_json::{Value, json};
-use wrapper_tests::cluster::{Cluster, Space, exit_code, within};
+use wrapper_tests::cluster::{Cluster, Space, exit_code, status, within};
 
 pub const CASES: &[Case] = &[
     Case { tried: "the label's value `install`", run: |space| injected(space, "install") },
     Case { tried: "the label's value `image`", run: |space| injected(space, "image") },
+    Case { tried: "`install`, in a pod that runs as root", run: as_root },
+    Case { tried: "`restartPolicy: OnFailure`, and a job that succeeds the second time", run: is_tried_again },
     Case { tried: "two containers, of which the first named ends last", run: two_containers },
 ];
 
@@ -23,17 +25,19 @@ struct Shape {
 enum Becomes {
     /// These containers are wrapped, with these plugins.
     Wrapped(&'static [(&'static str, &'static str)]),
+    /// All containers are.
+    Many,
     /// It is what it was.
     Unchanged,
     /// It is refused, and this is a part of the reason.
     Refused(&'static str),
 }
 
-use Becomes::{Refused, Unchanged, Wrapped};
+use Becomes::{Many, Refused, Unchanged, Wrapped};
 
 const RECOMMENDED: &str = "istio-wait:istio-quit";
 
-const SHAPES: [Shape; 24] = [
+const SHAPES: [Shape; 39] = [
     Shape { what: "one container with a command", change: |_| {}, becomes: Wrapped(&[("my-job", RECOMMENDED)]) },
     Shape {
         what: "the label's value `image`",
@@ -45,7 +49,7 @@ const SHAPES: [Shape; 24] = [
     Shape {
         what: "the label's value `yes`",
         change: |pod| label(pod, "yes"),
-        becomes: Refused("must be \"install\" or \"image\""),
+        becomes: Refused("must be \"install\", \"image\" or \"false\""),
     },
     Shape {
         what: "no command",
@@ -58,7 +62,7 @@ const SHAPES: [Shape; 24] = [
             container(pod, 0)["args"] = json!(["serve"]);
             container(pod, 0)["command"].take();
         },
-        becomes: Refused("set its `command`"),
+        becomes: Refused("set `command` of my-job"),
     },
     Shape {
         what: "a command of one word",
@@ -114,7 +118,7 @@ const SHAPES: [Shape; 24] = [
     Shape {
         what: "a name that is no container",
         change: |pod| annotate(pod, "containers", "my-job,absent"),
-        becomes: Refused("names what is no container of this pod: absent"),
+        becomes: Refused("which is left alone: absent"),
     },
     Shape {
         what: "a named container without a command",
@@ -131,12 +135,92 @@ const SHAPES: [Shape; 24] = [
         becomes: Unchanged,
     },
     Shape {
-        what: "a volume `wrapper-bin` already",
+        what: "a command that is `/wrapper`, and the rest in `args`",
+        change: |pod| {
+            container(pod, 0)["command"] = json!(["/wrapper"]);
+            container(pod, 0)["args"] = json!(["/my-job"]);
+        },
+        becomes: Unchanged,
+    },
+    Shape {
+        what: "a program of its own called `wrapper`",
+        change: |pod| container(pod, 0)["command"] = json!(["/opt/wrapper", "run"]),
+        becomes: Wrapped(&[("my-job", RECOMMENDED)]),
+    },
+    Shape {
+        what: "a command that begins with an option",
+        change: |pod| container(pod, 0)["command"] = json!(["--version"]),
+        becomes: Wrapped(&[("my-job", RECOMMENDED)]),
+    },
+    Shape {
+        what: "a volume `wrapper-bin` that has the wrapper",
         change: |pod| {
             pod["spec"]["volumes"] = json!([{ "name": "wrapper-bin", "emptyDir": {} }]);
             container(pod, 0)["command"] = json!(["/wrapper-bin/wrapper", "/my-job"]);
         },
         becomes: Unchanged,
+    },
+    Shape {
+        what: "a volume `wrapper-bin` for something else",
+        change: |pod| pod["spec"]["volumes"] = json!([{ "name": "wrapper-bin", "emptyDir": {} }]),
+        becomes: Refused("rename the volume"),
+    },
+    Shape {
+        what: "a mount of its own below /wrapper-bin",
+        change: |pod| {
+            pod["spec"]["volumes"] = json!([{ "name": "data", "emptyDir": {} }]);
+            container(pod, 0)["volumeMounts"] = json!([{ "name": "data", "mountPath": "/wrapper-bin/data" }]);
+        },
+        becomes: Refused("use another path"),
+    },
+    Shape {
+        what: "blank names of containers",
+        change: |pod| annotate(pod, "containers", " , "),
+        becomes: Wrapped(&[("my-job", RECOMMENDED)]),
+    },
+    Shape {
+        what: "an init container named",
+        change: |pod| {
+            pod["spec"]["initContainers"] = json!([{ "name": "first", "image": "busybox:1.37", "command": ["true"] }]);
+            annotate(pod, "containers", "first");
+        },
+        becomes: Refused("or an init container, which is left alone: first"),
+    },
+    Shape {
+        what: "a plugin that is misspelt",
+        change: |pod| annotate(pod, "plugins", "istio-wait:istio-qiut"),
+        becomes: Refused("no built-in plugin: istio-qiut"),
+    },
+    Shape {
+        what: "a plugin with keys, and one that is a file",
+        change: |pod| annotate(pod, "plugins", "/plugins/notify.wasm,port=8080:istio-quit,on=success"),
+        becomes: Wrapped(&[("my-job", "/plugins/notify.wasm,port=8080:istio-quit,on=success")]),
+    },
+    Shape {
+        what: "`restartPolicy: OnFailure`",
+        change: |pod| pod["spec"]["restartPolicy"] = "OnFailure".into(),
+        becomes: Wrapped(&[("my-job", "istio-wait:istio-quit,on=success")]),
+    },
+    Shape {
+        what: "a container with a restartPolicy of its own",
+        change: |pod| container(pod, 0)["restartPolicy"] = "OnFailure".into(),
+        becomes: Refused("must not end the sidecar"),
+    },
+    Shape {
+        what: "a user of the pod's: root",
+        change: |pod| pod["spec"]["securityContext"] = json!({ "runAsUser": 0 }),
+        becomes: Wrapped(&[("my-job", RECOMMENDED)]),
+    },
+    Shape {
+        what: "`HOOK_SIDECAR` of its own",
+        change: |pod| container(pod, 0)["env"] = json!([{ "name": "HOOK_SIDECAR", "value": "true" }]),
+        becomes: Wrapped(&[("my-job", RECOMMENDED)]),
+    },
+    Shape { what: "60 containers with 200 variables each, all of them named", change: many, becomes: Many },
+    Shape {
+        what: "`command: []`",
+        change: |pod| container(pod, 0)["command"] = json!([]),
+        becomes: Refused("set `command` of my-job"),
     },
     Shape {
         what: "init containers of its own, a native sidecar among them",
@@ -188,6 +272,16 @@ fn annotate(pod: &mut Value, name: &str, value: &str) {
     pod["metadata"]["annotations"][format!("wrapper.example.com/{name}")] = value.into();
 }
 
+fn many(pod: &mut Value) {
+    let variables: Vec<_> = (0..200).map(|number| json!({ "name": format!("V{number}"), "value": "x" })).collect();
+    let containers: Vec<_> = (0..60)
+        .map(|number| json!({ "name": format!("c{number}"), "image": "busybox:1.37", "command": ["true"], "env": variables }))
+        .collect();
+    let names: Vec<_> = (0..60).map(|number| format!("c{number}")).collect();
+    pod["spec"]["containers"] = containers.into();
+    annotate(pod, "containers", &names.join(","));
+}
+
 fn second(pod: &mut Value) {
     let second = json!({ "name": "second", "image": "busybox:1.37", "command": ["sleep", "1"] });
     pod["spec"]["containers"].as_array_mut().unwrap().push(second);
@@ -227,6 +321,10 @@ pub fn table(cluster: &Cluster) -> String {
             (Unchanged, Ok(after)) if wrapped(after).iter().all(|(name, _)| is_wrapped(&before, name)) => {
                 "left alone".to_owned()
             }
+            (Many, Ok(after)) if wrapped(after).len() == 60 => {
+                is_whole(&before, after);
+                "wrapped, all of them".to_owned()
+            }
             (Wrapped(containers), Ok(after)) if wrapped(after) == *containers => {
                 is_whole(&before, after);
                 let list: Vec<_> =
@@ -245,7 +343,9 @@ fn wrapped(pod: &Value) -> Vec<(&str, &str)> {
     let containers = pod["spec"]["containers"].as_array().unwrap();
     containers
         .iter()
-        .filter(|container| container["command"][0].as_str().is_some_and(|word| word.ends_with("/wrapper")))
+        .filter(|container| {
+            ["/wrapper", "/wrapper-bin/wrapper"].iter().any(|wrapper| container["command"][0] == *wrapper)
+        })
         .map(|container| {
             let variables = container["env"].as_array().map_or(&[][..], Vec::as_slice);
             let path = variables.iter().find(|variable| variable["name"] == "WRAPPER_PLUGIN_PATH");
@@ -275,7 +375,7 @@ fn is_whole(before: &Value, after: &Value) {
         assert_eq!(was["name"], is["name"]);
         let is_wrapped = is["command"][0] == "/wrapper-bin/wrapper";
         assert_eq!(
-            is["command"].as_array().map(|words| words[usize::from(is_wrapped)..].to_vec()),
+            is["command"].as_array().map(|words| words[2 * usize::from(is_wrapped)..].to_vec()),
             was["command"].as_array().cloned()
         );
         for (field, key) in [("env", "name"), ("volumeMounts", "mountPath")] {
@@ -289,6 +389,10 @@ fn is_whole(before: &Value, after: &Value) {
             assert_eq!(keys.len(), count, "{is}");
         }
         if is_wrapped {
+            assert_eq!(is["command"][1], "--");
+            let variables = is["env"].to_string();
+            let knows = variables.contains("_SIDECAR\"");
+            assert!(knows || !variables.contains("istio-") && !variables.contains("linkerd-"), "{is}");
             assert!(is["volumeMounts"].to_string().contains("\"/wrapper-bin\""), "{is}");
         }
     }
@@ -341,6 +445,29 @@ fn injected(space: &Space, way: &str) -> Row {
     let row = row(space, "my-job", "my-job", 60);
     assert_eq!(row.happened, "Failed, BackoffLimitExceeded; exit code 3", "{}", space.account("my-job"));
     assert!(space.log("my-job", "my-job").contains(": the sidecar quits\n"));
+    row
+}
+
+fn as_root(space: &Space) -> Row {
+    space.apply(&plain("install", json!({ "securityContext": { "runAsUser": 0 } })));
+    let row = row(space, "my-job", "my-job", 60);
+    assert_eq!(row.happened, "Failed, BackoffLimitExceeded; exit code 3", "{}", space.account("my-job"));
+    row
+}
+
+fn is_tried_again(space: &Space) -> Row {
+    let line = "[ -e /tmp/was-here ] || { touch /tmp/was-here; exit 1; }";
+    let pod = json!({ "restartPolicy": "OnFailure", "volumes": [{ "name": "kept", "emptyDir": {} }] });
+    let mut job: Value = serde_json::from_str(&plain("image", pod)).unwrap();
+    let spec = &mut job["spec"];
+    spec["backoffLimit"] = 3.into();
+    let container = &mut spec["template"]["spec"]["containers"][0];
+    container["command"][2] = line.into();
+    container["volumeMounts"] = json!([{ "name": "kept", "mountPath": "/tmp" }]);
+    space.apply(&job.to_string());
+    let row = row(space, "my-job", "my-job", 90);
+    assert_eq!(row.happened, "Complete; exit code 0", "{}", space.account("my-job"));
+    assert_eq!(status(&space.pods("my-job")[0], "my-job")["restartCount"], 1);
     row
 }
 

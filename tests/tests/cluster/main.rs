@@ -92,7 +92,8 @@ fn every_job_of_the_table_ends_as_it_should() {
                     // To make fixtures of.
                     if let Some(folder) = env::var_os("CLUSTER_PODS") {
                         let objects = space.kubectl(&["get", "job,pod", "--output=json"], "");
-                        fs::write(Path::new(&folder).join(format!("{number}.json")), objects).unwrap();
+                        let name = case.tried.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-");
+                        fs::write(Path::new(&folder).join(name + ".json"), objects).unwrap();
                     }
                     rows.lock().unwrap().push((number, part, case.tried, row));
                 }

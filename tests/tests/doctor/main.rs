@@ -54,8 +54,8 @@ const FIXTURES: [(&str, &str, &[&str]); 33] = [
     ("image-missing", "may not end", &["image-missing"]),
     (
         "image-volume",
-        "may not end",
-        &["noexec-volume", "report-lost", "memory-small", "injected", "not-pinned", "memory-group"],
+        "ends",
+        &["report-lost", "memory-small", "injected", "image-volume", "not-pinned", "memory-group"],
     ),
     ("install-lost", "does not end", &["install-lost", "wrapper-missing", "injected"]),
     ("istio-hangs", "does not end", &["keeps-pod", "no-wrapper"]),
@@ -117,10 +117,62 @@ fn every_example_is_healthy() {
     }
     let names: Vec<_> = files.iter().map(|file| file.to_str().unwrap()).collect();
     let all = doctor(&names);
-    assert!(all.exits(0).stdout.ends_with("9 pods: ends 9, may not end 0, does not end 0\n"), "{all:#?}");
+    assert!(all.exits(0).stdout.ends_with("10 pods: ends 10, may not end 0, does not end 0\n"), "{all:#?}");
+    let labelled = doctor(&["--notes", root().join("examples/kubernetes/inject/job.yaml").to_str().unwrap()]);
+    assert!(labelled.exits(0).stdout.contains("note labelled"), "{labelled:#?}");
     // A Job that has yet to be put under the wrapper.
     let plain = root().join("examples/kubernetes/kustomize/example/job.yaml");
     assert!(doctor(&[plain.to_str().unwrap()]).exits(1).stdout.contains("error no-wrapper"));
+}
+
+#[test]
+fn the_nodes_decide_whether_a_program_runs_from_an_image_volume() {
+    let job = fs::read_to_string(fixture("image-volume")).unwrap();
+    for (version, verdict) in
+        [("v1.35.4", "does not end"), ("v1.36.0", "ends"), ("v1.37.2-gke.1", "ends"), ("", "ends")]
+    {
+        let node = |version| json!({ "kind": "Node", "status": { "nodeInfo": { "kubeletVersion": version } } });
+        let job: Value = serde_json::from_str(&job).unwrap();
+        let list = json!({ "kind": "List", "items": [node("v1.37.0"), node(version), job] });
+        let facts = read(&told(&["--json"], list.to_string()));
+        assert_eq!(facts["pods"][0]["verdict"], verdict, "{version}: {facts:#}");
+        assert_eq!(facts.to_string().contains("noexec-volume"), verdict != "ends", "{version}");
+    }
+}
+
+/// As the API server does: `docs/cluster.md` has the same shapes.
+#[test]
+fn a_label_counts_as_the_policies_take_it() {
+    for (labels, annotations, command, verdict) in [
+        (json!({ "wrapper.example.com/inject": "install" }), json!({}), json!(["sh"]), "ends"),
+        (json!({ "wrapper.example.com/inject": "image" }), json!({}), json!(["sh"]), "ends"),
+        (json!({ "wrapper.example.com/inject": "false" }), json!({}), json!(["sh"]), "does not end"),
+        (json!({ "wrapper.example.com/inject": "image" }), json!({}), json!(null), "may not end"),
+        (
+            json!({ "wrapper.example.com/inject": "image" }),
+            json!({ "wrapper.example.com/plugins": "none" }),
+            json!(["sh"]),
+            "does not end",
+        ),
+        (
+            json!({ "wrapper.example.com/inject": "image" }),
+            json!({ "wrapper.example.com/containers": "x" }),
+            json!(["sh"]),
+            "does not end",
+        ),
+    ] {
+        let containers = json!([
+            { "name": "my-job", "image": "busybox", "command": command },
+            { "name": "istio-proxy", "image": "istio/proxyv2:1.24.0" },
+        ]);
+        let template = json!({
+            "metadata": { "labels": labels, "annotations": annotations },
+            "spec": { "restartPolicy": "Never", "containers": containers },
+        });
+        let job = json!({ "kind": "Job", "metadata": { "name": "j" }, "spec": { "template": template } });
+        let facts = read(&told(&["--json"], job.to_string()));
+        assert_eq!(facts["pods"][0]["verdict"], verdict, "{job}: {facts:#}");
+    }
 }
 
 #[test]

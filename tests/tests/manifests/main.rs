@@ -11,7 +11,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-use wrapper_tests::{run_program, skip_unless_ci, tool};
+use wrapper_tests::{run_program, skip_unless_ci, tool, wrapper};
 
 /// The images that the examples may name: those of this project, the reader's own, and one that everybody knows.
 const IMAGES: [&str; 4] = [
@@ -186,6 +186,17 @@ fn the_restricted_standard_allows_what_is_made_for_it_and_nothing_less() {
         let less = changed(folder.path(), "restricted.yaml", without, "");
         assert!(judged(&[less])[1]["restricted"].as_str().unwrap().starts_with(why), "{without}");
     }
+}
+
+#[test]
+fn the_policy_for_the_label_knows_each_built_in_plugin() {
+    let policy = fs::read_to_string(examples().join("inject/policy.yaml")).unwrap();
+    let list = policy.split_once("  - name: known\n").unwrap().1;
+    let list = list.split_once('[').unwrap().1.split_once(']').unwrap().0;
+    let known: Vec<_> = list.split('\'').skip(1).step_by(2).filter(|name| *name != "none").collect();
+    let help = run_program(wrapper(), ["--help"]).outcome().stdout;
+    let built_in = help.split_once("Built-in plugins: ").unwrap().1.split_once('.').unwrap().0;
+    assert_eq!(known, built_in.split(',').map(str::trim).collect::<Vec<_>>());
 }
 
 #[test]

@@ -8,6 +8,9 @@ use crate::doctor::{
 };
 use std::path::Path;
 
+/// Since Kubernetes 1.36 programs run from an image volume: the minor version.
+const EXECUTABLE: u32 = 36;
+
 pub fn check(scene: &Scene, findings: &mut Vec<Finding>) {
     let pod = &scene.subject.pod;
     let has_plain = scene.plain().next().is_some();
@@ -19,6 +22,11 @@ pub fn check(scene: &Scene, findings: &mut Vec<Finding>) {
                 finding.so(effect)
             }));
         }
+    }
+    if scene.subject.is_labelled {
+        let says = "the label wrapper.example.com/inject asks for the wrapper, which the cluster's policies add";
+        let cure = "see that the cluster has the policies: kubectl get mutatingadmissionpolicies";
+        findings.push(Finding::new(finding::LABELLED, "", says, cure));
     }
     for wrapped in &scene.wrapped {
         findings.extend(program(scene, wrapped).map(|finding| {
@@ -79,20 +87,26 @@ fn program(scene: &Scene, wrapped: &Wrapped) -> Option<Finding> {
     let name = &wrapped.container.name;
     match &volume.source {
         VolumeSource::Image(_) => {
-            let says = format!(
-                "the wrapper {program} comes from the image volume {}, which Kubernetes before 1.36 mounts \
-                 noexec: it is not started there",
-                volume.name
-            );
-            Some(
-                Finding::new(
-                    finding::NOEXEC_VOLUME,
-                    name,
-                    says,
-                    "copy the wrapper into the image, or install it by an init container",
-                )
-                .so(Verdict::MayNotEnd),
-            )
+            let volume = &volume.name;
+            let finding = match scene.subject.oldest_kubelet {
+                Some(minor) if minor >= EXECUTABLE => return None,
+                Some(minor) => {
+                    let says = format!(
+                        "the wrapper {program} comes from the image volume {volume}, and a node has Kubernetes 1.{minor}, which \
+                         mounts it noexec: the wrapper is not started there"
+                    );
+                    let cure = "copy the wrapper into the image, or install it by an init container";
+                    Finding::new(finding::NOEXEC_VOLUME, name, says, cure).so(Verdict::DoesNotEnd)
+                }
+                None => {
+                    let says = format!(
+                        "the wrapper {program} comes from the image volume {volume}, which needs Kubernetes 1.36"
+                    );
+                    let cure = "have the nodes looked at too: kubectl get node,job,pod -o json";
+                    Finding::new(finding::IMAGE_VOLUME, name, says, cure)
+                }
+            };
+            Some(finding)
         }
         VolumeSource::EmptyDir => {
             let fills = |container: &Container| container.mounts.iter().any(|mount| mount.volume == volume.name);
