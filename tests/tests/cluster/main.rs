@@ -110,7 +110,7 @@ fn every_job_of_the_table_ends_as_it_should() {
     let mut table = String::new();
     for (part, _) in PARTS {
         table += &format!(
-            "\n## {part}\n\n| tried | what came of it | the Job took | the sidecar ended after the job |\n|---|---|---|---|\n"
+            "\n## {part}\n\n| tried | what came of it | the Job took | the sidecar's end |\n|---|---|---|---|\n"
         );
         for (.., tried, row) in rows.iter().filter(|row| row.1 == part) {
             let Row { happened, took, after_job } = row.as_ref().expect("it has not failed");

@@ -2,6 +2,7 @@
 //! `examples/kubernetes`, and of input that is none.
 //!
 //! `pods/*.json` are pods and Jobs as `kubectl get -o json` prints them. A further one is a file there and a row below.
+//! `cluster/*.json` are from a real cluster: `CLUSTER_PODS=FOLDER make cluster-test` leaves what its Jobs were in FOLDER.
 
 mod input;
 mod page;
@@ -100,6 +101,39 @@ fn each_pod_gets_its_verdict_and_what_is_wrong_with_it() {
     }
     let files = fs::read_dir(root().join("tests/tests/doctor/pods")).unwrap().count();
     assert_eq!(files, FIXTURES.len() + 1, "each has a row, and `forever` a test of its own");
+}
+
+/// What is found in the pods of a real cluster that hang.
+const HANGING: [(&str, &str); 5] = [
+    ("hangs-no-wrapper", "no-wrapper"),
+    ("hangs-none", "no-quit"),
+    ("hangs-on-success", "quit-conditional"),
+    ("hangs-other-mesh", "no-quit"),
+    ("hangs-wait-alone", "no-quit"),
+];
+
+#[test]
+fn the_pods_of_a_real_cluster_are_told_apart() {
+    let folder = root().join("tests/tests/doctor/cluster");
+    let files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() > 12);
+    for file in files {
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        // As it was, and before anything was known of how it went.
+        let mut before: Value = serde_json::from_str(&text).unwrap();
+        before["items"].as_array_mut().unwrap().iter_mut().for_each(|item| drop(item["status"].take()));
+        for input in [text, before.to_string()] {
+            let outcome = told(&["--json"], input);
+            match HANGING.iter().find(|(hanging, _)| *hanging == name) {
+                Some((_, why)) => {
+                    assert!(outcome.exits(1).stdout.contains(&format!("\"{why}\"")), "{name}: {outcome:#?}");
+                    assert!(outcome.stdout.contains("istio-proxy"), "{name}: {outcome:#?}");
+                }
+                None => drop(read(outcome.exits(0))),
+            }
+        }
+    }
 }
 
 #[test]
