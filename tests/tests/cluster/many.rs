@@ -68,12 +68,12 @@ fn fifty(cluster: &Cluster, number: usize, plugins: Option<&str>, is_known: bool
         let took = time(&job["status"]["completionTime"]).duration_since(time(&job["metadata"]["creationTimestamp"]));
         took.unwrap_or_default().as_secs_f64()
     });
-    format!("| {JOBS} of {JOBS} | {} | {} | {} |", spread(late), spread(quit), spread(took.collect()))
+    format!("| {JOBS} of {JOBS} | {} | {} | {} |", spread(late, 2), spread(quit, 2), spread(took.collect(), 0))
 }
 
 /// The middle and the extremes, in seconds.
-fn spread(mut values: Vec<f64>) -> String {
+fn spread(mut values: Vec<f64>, digits: usize) -> String {
     assert_eq!(values.len(), JOBS, "{values:?}");
     values.sort_by(f64::total_cmp);
-    format!("{:.2} s, {:.2} to {:.2} s", values[JOBS / 2], values[0], values[JOBS - 1])
+    format!("{:.digits$} s, {:.digits$} to {:.digits$} s", values[JOBS / 2], values[0], values[JOBS - 1])
 }
