@@ -18,7 +18,7 @@ mod yaml;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use finding::Verdict;
+use finding::{Level, Verdict};
 use scene::Scene;
 use std::{collections::BTreeSet, path::PathBuf};
 use tell::Told;
@@ -26,7 +26,7 @@ use tell::Told;
 /// Tell whether the pods of Jobs end, what keeps those that do not, and how to change that
 ///
 /// Reads what `kubectl get job,pod -o json` prints, or manifests as YAML or JSON before they are applied. It asks no cluster. The
-/// exit code is 1 if a pod does not end or may not end, or if the input cannot be read.
+/// exit code is 1 if a pod does not end, may not end or has an error, or if the input cannot be read.
 #[derive(Debug, Args)]
 pub struct Doctor {
     /// Files with objects of Kubernetes; `-` or none for stdin
@@ -51,11 +51,14 @@ pub struct Doctor {
 }
 
 impl Doctor {
-    /// Prints what there is to say, and returns whether all pods end.
+    /// Prints what there is to say, and returns whether all pods end and none has an error.
     pub fn run(self) -> Result<bool> {
         if self.list {
             tell::kinds();
             return Ok(true);
+        }
+        if self.namespace.as_deref() == Some("") {
+            bail!("-n has an empty name; write the namespace's, or leave -n out");
         }
         let objects = input::read(&self.files)?;
         let found = subject::find(&objects, self.namespace.as_deref());
@@ -68,7 +71,10 @@ impl Doctor {
         } else {
             tell::text(&told, &found.skipped, self.notes);
         }
-        Ok(told.iter().all(|told| told.verdict == Verdict::Ends))
+        let is_well = |told: &Told| {
+            told.verdict == Verdict::Ends && told.findings.iter().all(|finding| finding.kind.level != Level::Error)
+        };
+        Ok(told.iter().all(is_well))
     }
 }
 

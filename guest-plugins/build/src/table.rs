@@ -586,7 +586,7 @@ pub const MARKS: &[Marks] = &[
         rows: &["dapr"],
         containers: &["daprd"],
         images: &["daprd"],
-        wishes: &[Setting::Mark("dapr.io/enabled", "true")],
+        wishes: &[Setting::Mark("dapr.io/enabled", "")],
         written: "metadata.labels['dapr.io/sidecar-injected']",
         closed: &[
             (
@@ -644,7 +644,7 @@ pub const MARKS: &[Marks] = &[
         containers: &["vault-agent"],
         images: &["vault", "vault-enterprise", "openbao", "openbao-ubi"],
         word: "agent",
-        wishes: &[Setting::Mark("vault.hashicorp.com/agent-inject", "true")],
+        wishes: &[Setting::Mark("vault.hashicorp.com/agent-inject", "")],
         unless: &[Setting::Mark("vault.hashicorp.com/agent-pre-populate-only", "true")],
         written: "metadata.annotations['vault.hashicorp.com/agent-inject-status']",
         opened: &[Setting::Mark("vault.hashicorp.com/agent-enable-quit", "true")],

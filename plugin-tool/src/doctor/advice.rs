@@ -12,6 +12,7 @@ use super::{
     wrapped::Wrapped,
     yaml::quoted,
 };
+pub use hooks::PLACEHOLDER;
 use hooks::{after_success, hooks, open, presence};
 use now::now;
 use patch::{Patch, write};
@@ -31,6 +32,10 @@ pub struct Advice {
 /// What the findings lead to.
 pub fn of(scene: &Scene, findings: &[Finding]) -> Advice {
     let subject = scene.subject;
+    // Nothing is to be changed for a pod that has ended.
+    if subject.has_ended() {
+        return Advice::default();
+    }
     let mut patch = Patch::default();
     let has = |id: &str| findings.iter().any(|finding| finding.kind.id == id);
     let of = |id: &str, container: &str| {

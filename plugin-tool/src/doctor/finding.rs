@@ -79,6 +79,12 @@ kinds! {
         "the command begins with a wrapper in an empty volume, and no init container installs one there"
     INSTALL_LOST "install-lost" Error
         "an init container installs the wrapper to a place where it cannot be written or is not kept"
+    LABEL_REFUSED "label-refused" Error
+        "the policies of the label wrapper.example.com/inject refuse the pod"
+    PLACEHOLDER "placeholder" Error
+        "the command has a word that stands for the image's own ENTRYPOINT"
+    RESTART_POLICY "restart-policy" Error
+        "a Job's template has a restartPolicy that Kubernetes rejects"
     KEEPS_POD "keeps-pod" Error
         "the jobs have ended, and this container still runs"
     QUIT_CONDITIONAL "quit-conditional" Warning
@@ -111,8 +117,10 @@ kinds! {
         "the init container's user may not be able to write to the volume that it installs the wrapper into"
     MEMORY_SMALL "memory-small" Warning
         "the container's memory limit is less than its plugins may take"
-    RESTART_POLICY "restart-policy" Warning
-        "a Job's template has a restartPolicy that Kubernetes rejects"
+    WAITS_IN_VAIN "waits-in-vain" Warning
+        "a hook waits for a sidecar that the pod does not have, and then the job is not started"
+    LABEL_MISPLACED "label-misplaced" Warning
+        "the label wrapper.example.com/inject is on an object that is no pod's template"
     IMAGE_MISSING "image-missing" Warning
         "a container waits for its image"
     NOT_STARTED "not-started" Warning
@@ -133,6 +141,8 @@ kinds! {
         "the sidecar's version decides whether it can be asked to quit, and the pod does not tell it"
     ENTRYPOINT_HIDDEN "entrypoint-hidden" Note
         "the pod has settings for the wrapper, and its image's ENTRYPOINT decides whether the wrapper runs"
+    UNKNOWN_CONTAINER "unknown-container" Note
+        "a container next to the job that is not known as a sidecar counts as a job that ends by itself"
     NO_SIDECAR "no-sidecar" Note
         "a hook looks for a sidecar that the pod does not have"
     IMAGE_VOLUME "image-volume" Note

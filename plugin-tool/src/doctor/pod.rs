@@ -4,6 +4,7 @@ mod container;
 mod label;
 
 pub use container::{Container, Mount, PreStop, State, Value};
+pub use label::Label;
 
 use super::field::{list, map, number, text};
 use serde_json::Value as Json;
@@ -53,9 +54,10 @@ pub enum VolumeSource {
 }
 
 impl Pod {
-    /// Of a template, with what the policies for a label will make of it; and whether they will.
-    pub fn of_template(template: &Json) -> (Self, bool) {
-        label::wrapped(template).map_or_else(|| (Self::of(template), false), |wrapped| (Self::of(&wrapped), true))
+    /// Of a template, with what the policies for a label will make of it.
+    pub fn of_template(template: &Json) -> (Self, Label) {
+        let (label, wrapped) = Label::of(template);
+        (Self::of(wrapped.as_ref().unwrap_or(template)), label)
     }
 
     /// Of an object that has `metadata` and `spec`, as a pod and its template do.

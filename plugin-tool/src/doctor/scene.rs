@@ -9,6 +9,9 @@ use super::{
 use wrapper::plugin::{PluginSpec, own_variable};
 use wrapper_guest_build::table::Call;
 
+/// Airflow reads a task's result from it, and ends it.
+const AIRFLOWS_OWN: &str = "airflow-xcom-sidecar";
+
 /// The containers of a pod by what they are.
 pub struct Scene<'a> {
     pub subject: &'a Subject,
@@ -29,7 +32,9 @@ impl<'a> Scene<'a> {
         let is_sidecar = |sidecars: &[Sidecar], name: &str| {
             sidecars.iter().any(|sidecar| sidecar.container.is_some_and(|own| own.name == name))
         };
-        let is_other = |container: &&Container| !is_wrapped(&container.name) && !is_sidecar(&sidecars, &container.name);
+        let is_other = |container: &&Container| {
+            container.name != AIRFLOWS_OWN && !is_wrapped(&container.name) && !is_sidecar(&sidecars, &container.name)
+        };
         let mut others: Vec<_> = pod.containers.iter().filter(is_other).collect();
         // A pod that runs one of those programs as its job, such as Vault's command line.
         if wrapped.is_empty() && others.is_empty() {

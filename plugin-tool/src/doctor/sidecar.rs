@@ -133,9 +133,13 @@ pub fn has(setting: &Setting, subject: &Subject, container: Option<&Container>) 
 }
 
 fn fits(value: Option<&str>, wanted: &str) -> Option<String> {
-    const REFUSALS: [&str; 4] = ["", "false", "disabled", "no"];
+    const REFUSALS: [&str; 8] = ["", "false", "f", "disabled", "no", "n", "off", "0"];
     let value = value?;
-    let fits = if wanted.is_empty() { !REFUSALS.contains(&value) } else { value.eq_ignore_ascii_case(wanted) };
+    let fits = if wanted.is_empty() {
+        !REFUSALS.iter().any(|refusal| value.eq_ignore_ascii_case(refusal))
+    } else {
+        value.eq_ignore_ascii_case(wanted)
+    };
     fits.then(|| value.to_owned())
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     field::{at, list, map, number, text},
-    pod::Pod,
+    pod::{Label, Pod},
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,8 +17,10 @@ pub struct Subject {
     pub part: Option<String>,
     /// The kind and the name of what made the pod.
     pub owner: Option<(String, String)>,
-    /// Whether a label asks for the wrapper, which the cluster's policies add.
-    pub is_labelled: bool,
+    /// The Job that made the pod.
+    pub job: Option<String>,
+    /// What the label makes of it by which the cluster's policies add the wrapper.
+    pub label: Label,
     /// The fields that lead to the pod's template.
     pub path: &'static [&'static str],
     pub pod: Pod,
@@ -47,6 +49,7 @@ pub struct Found {
 }
 
 const FOREVER: &str = "it never ends, by design";
+const BY_DEFAULT: &str = "it has no restartPolicy, so it is always restarted; set restartPolicy: Never if it is to end";
 /// Why the template of a Job has no verdict.
 pub const BY_ITS_PODS: &str = "its pods tell";
 
@@ -72,14 +75,18 @@ pub fn find(objects: &[Value], namespace: Option<&str>) -> Found {
         // The policies have seen a pod that is in a cluster.
         let is_there = kind == "Pod" && object["status"].is_object();
         let subject = |path: &'static [&'static str], template: &Value| {
-            let (pod, is_labelled) = if is_there { (Pod::of(template), false) } else { Pod::of_template(template) };
+            let (pod, mut label) = if is_there { (Pod::of(template), Label::None) } else { Pod::of_template(template) };
+            if label == Label::None && !path.is_empty() && Label::is_on(object) {
+                label = Label::Misplaced;
+            }
             Subject {
                 kind: kind.clone(),
                 namespace: namespace.clone(),
                 name: name.clone(),
                 part: None,
                 owner: owner(metadata),
-                is_labelled,
+                job: owner(metadata).filter(|(kind, _)| kind == "Job").map(|(_, name)| name),
+                label,
                 path,
                 pod,
                 namespace_marks: BTreeMap::new(),
@@ -91,7 +98,8 @@ pub fn find(objects: &[Value], namespace: Option<&str>) -> Found {
             "Pod" => {
                 let pod = subject(&[], object);
                 if pod.pod.restart_policy == "Always" {
-                    found.skipped.push(skipped(FOREVER));
+                    let is_said = object["spec"]["restartPolicy"].is_string();
+                    found.skipped.push(skipped(if is_said { FOREVER } else { BY_DEFAULT }));
                 } else {
                     found.subjects.push(pod);
                 }
@@ -100,6 +108,13 @@ pub fn find(objects: &[Value], namespace: Option<&str>) -> Found {
             "CronJob" => {
                 let job_template = at(object, &["spec", "jobTemplate"]);
                 found.subjects.push(job(subject(CRON_JOB, at(object, CRON_JOB)), job_template));
+            }
+            "JobSet" => {
+                for replicated in list(&object["spec"], "replicatedJobs") {
+                    let template = &replicated["template"];
+                    let part = text(replicated, "name");
+                    found.subjects.push(job(Subject { part, ..subject(&[], at(template, JOB)) }, template));
+                }
             }
             "PodTemplate" => found.subjects.push(subject(&["template"], &object["template"])),
             "Workflow" | "WorkflowTemplate" | "ClusterWorkflowTemplate" | "CronWorkflow" => {
@@ -115,6 +130,9 @@ pub fn find(objects: &[Value], namespace: Option<&str>) -> Found {
             }
             // What makes pods in the manner of a Job, whatever it is.
             _ if makes_jobs(object) => found.subjects.push(subject(JOB, at(object, JOB))),
+            other if ["Job", "CronJob", "Pod", "List"].iter().any(|known| other.eq_ignore_ascii_case(known)) => {
+                found.others.push(format!("an object of kind {kind}, which Kubernetes writes otherwise"));
+            }
             _ => found.others.push(if kind.is_empty() { "an object without a kind".to_owned() } else { kind }),
         }
     }

@@ -88,7 +88,8 @@ const FIXTURES: [(&str, &str, &[&str]); 33] = [
 fn each_pod_gets_its_verdict_and_what_is_wrong_with_it() {
     for (name, verdict, ids) in FIXTURES {
         let outcome = doctor(&["--json", &fixture(name)]);
-        outcome.exits(i32::from(verdict != "ends"));
+        let has_error = outcome.stdout.contains("\"level\":\"error\"");
+        outcome.exits(i32::from(verdict != "ends" || has_error));
         let read = read(&outcome);
         let pod = read["pods"].as_array().unwrap().last().unwrap();
         let findings = pod["findings"].as_array().unwrap();
@@ -181,6 +182,7 @@ fn a_label_counts_as_the_policies_take_it() {
         (json!({ "wrapper.example.com/inject": "install" }), json!({}), json!(["sh"]), "ends"),
         (json!({ "wrapper.example.com/inject": "image" }), json!({}), json!(["sh"]), "ends"),
         (json!({ "wrapper.example.com/inject": "false" }), json!({}), json!(["sh"]), "does not end"),
+        (json!({ "wrapper.example.com/inject": "yes" }), json!({}), json!(["sh"]), "does not end"),
         (json!({ "wrapper.example.com/inject": "image" }), json!({}), json!(null), "may not end"),
         (
             json!({ "wrapper.example.com/inject": "image" }),
@@ -207,6 +209,83 @@ fn a_label_counts_as_the_policies_take_it() {
         let facts = read(&told(&["--json"], job.to_string()));
         assert_eq!(facts["pods"][0]["verdict"], verdict, "{job}: {facts:#}");
     }
+}
+
+/// A Job whose pod has these containers besides Istio's.
+fn beside_istio(containers: Value) -> String {
+    let mut all = containers.as_array().unwrap().clone();
+    all.push(json!({ "name": "istio-proxy", "image": "istio/proxyv2:1.24.0" }));
+    job(&json!({ "restartPolicy": "Never", "containers": all }))
+}
+
+fn wrapped(command: Value, plugins: &str) -> Value {
+    let known = json!({ "name": "HOOK_ISTIO_SIDECAR", "value": "true" });
+    let env = json!([known, { "name": "WRAPPER_PLUGIN_PATH", "value": plugins }]);
+    json!({ "name": "my-job", "image": "x", "command": command, "env": env })
+}
+
+#[test]
+fn a_container_that_nobody_knows_is_named_and_a_server_may_keep_the_pod() {
+    let own = || wrapped(json!(["/wrapper", "/a"]), "istio-quit");
+    for (other, verdict) in [
+        (json!({ "name": "b", "image": "own/tool:1" }), "ends"),
+        (json!({ "name": "b", "image": "docker:27-dind" }), "may not end"),
+        (json!({ "name": "b", "image": "example.com/beats/filebeat:8@sha256:00" }), "may not end"),
+        (json!({ "name": "b", "image": "postgres:16", "command": ["psql", "-c", "select 1"] }), "ends"),
+        (json!({ "name": "b", "image": "busybox", "command": ["sleep", "infinity"] }), "may not end"),
+        (json!({ "name": "b", "image": "busybox", "command": ["sh", "-c", "exec tail -F /log/x"] }), "may not end"),
+    ] {
+        let facts = read(&told(&["--json"], beside_istio(json!([own(), other]))));
+        assert_eq!(facts["pods"][0]["verdict"], verdict, "{other}: {facts:#}");
+        assert!(facts.to_string().contains("unknown-container"), "{other}");
+    }
+    // Airflow ends its own.
+    let xcom = json!({ "name": "airflow-xcom-sidecar", "image": "alpine" });
+    assert!(!told(&["--json"], beside_istio(json!([own(), xcom]))).exits(0).stdout.contains("unknown-container"));
+}
+
+#[test]
+fn what_can_only_fail_is_no_success() {
+    for (container, id) in [
+        (wrapped(json!(["/wrapper", "--plugin", "istio-quitt", "/a"]), "istio-quit"), "settings-rejected"),
+        (wrapped(json!(["/wrapper", "<ENTRYPOINT of the image>"]), "istio-quit"), "placeholder"),
+        (wrapped(json!(["/wrapper", "/a"]), "istio-quit:linkerd-wait"), "waits-in-vain"),
+    ] {
+        let outcome = told(&["--json"], beside_istio(json!([container])));
+        outcome.exits(i32::from(id != "waits-in-vain"));
+        assert!(outcome.stdout.contains(id), "{id}: {outcome:#?}");
+    }
+    let job = job(&json!({ "restartPolicy": "Always", "containers": [wrapped(json!(["/wrapper", "/a"]), "none")] }));
+    assert!(told(&[], job).exits(1).stdout.contains("error restart-policy"));
+}
+
+#[test]
+fn a_patch_leaves_out_what_the_wrapper_takes_the_place_of() {
+    let plain = |command: Value| json!({ "name": "my-job", "image": "x", "command": command });
+    for (container, words, plugins) in [
+        (plain(json!(["scuttle", "/a"])), "[/wrapper, /a]", "istio-wait:istio-quit"),
+        (plain(json!(["linkerd-await", "--shutdown", "--", "/a"])), "[/wrapper, /a]", "istio-wait:istio-quit"),
+        (plain(json!(null)), "[/wrapper, \"<ENTRYPOINT of the image>\"]", "istio-wait:istio-quit"),
+        (wrapped(json!(["/wrapper", "/a"]), "linkerd-wait:echo:linkerd-quit"), "", "istio-wait:echo:istio-quit"),
+    ] {
+        let facts = read(&told(&["--json"], beside_istio(json!([container]))));
+        let patch = facts["pods"][0]["patch"].as_str().unwrap_or_else(|| panic!("{facts:#}"));
+        assert!(patch.contains(words) && patch.contains(&format!("\"{plugins}\"")), "{container}: {patch}");
+    }
+}
+
+#[test]
+fn a_label_where_it_does_not_count_is_told() {
+    let template = json!({ "spec": { "restartPolicy": "Never", "containers": [{ "name": "a", "command": ["a"] }] } });
+    let labels = json!({ "wrapper.example.com/inject": "image" });
+    let job = json!({ "kind": "Job", "metadata": { "name": "j", "labels": labels }, "spec": { "template": template } });
+    assert!(told(&[], job.to_string()).exits(0).stdout.contains("warning label-misplaced"));
+    let replicated = json!({ "name": "driver", "template": { "spec": { "template": template } } });
+    let set = json!({ "kind": "JobSet", "metadata": { "name": "s" }, "spec": { "replicatedJobs": [replicated] } });
+    assert!(told(&[], set.to_string()).exits(0).stdout.starts_with("jobset/s, template driver: ends"));
+    assert!(told(&["-n", ""], set.to_string()).exits(1).stderr.contains("empty name"));
+    let odd = json!({ "kind": "job", "metadata": {} });
+    assert!(told(&[], odd.to_string()).exits(1).stderr.contains("kind job, which Kubernetes writes otherwise"));
 }
 
 #[test]

@@ -73,11 +73,14 @@ fn a_pod_that_hangs_is_ended_by_hand_as_its_sidecar_allows() {
     assert_eq!(
         now("istio-hangs"),
         [
-            "kubectl -n jobs port-forward pod/plain-5x2vq 15020 &",
-            "sleep 2; curl -X POST http://localhost:15020/quitquitquit; kill %%",
+            "kubectl -n jobs port-forward pod/plain-5x2vq 41520:15020 & forward=$!",
+            "sleep 3; kill -0 $forward && curl -X POST http://localhost:41520/quitquitquit; kill $forward",
         ]
     );
-    assert_eq!(now("kuma-socket"), ["kubectl -n jobs delete pod kuma-5x2vq"]);
+    // Without the pod the Job would run it again.
+    let [comment, delete] = now("kuma-socket").try_into().unwrap();
+    assert!(comment.starts_with("# A Job whose pod is deleted runs it again"), "{comment}");
+    assert_eq!(delete, "kubectl -n jobs delete job kuma");
     assert_eq!(now("istio-wrapped"), [""; 0]);
     // A name that is none is not for a shell.
     let text = fs::read_to_string(fixture("kuma-socket")).unwrap().replace("kuma-5x2vq", "x; reboot");

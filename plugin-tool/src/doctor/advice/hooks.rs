@@ -10,7 +10,10 @@ use crate::doctor::{
     yaml::{list, quoted},
 };
 use wrapper::plugin::own_variable;
-use wrapper_guest_build::table::Setting;
+use wrapper_guest_build::table::{SIDECARS, Setting};
+
+/// Stands for what nobody knows here. No image has such a program.
+pub const PLACEHOLDER: &str = "<ENTRYPOINT of the image>";
 
 /// Hooks for the sidecars that nobody asks to quit, in the container whose job there is.
 pub fn hooks(scene: &Scene, unasked: &[&Sidecar], patch: &mut Patch) {
@@ -42,11 +45,13 @@ pub fn hooks(scene: &Scene, unasked: &[&Sidecar], patch: &mut Patch) {
         Some(Value::Text(text)) => text.as_str(),
         _ => "",
     };
+    // Those of a sidecar that the pod does not have are left out too.
+    let of_sidecar = |row: &str| rows.contains(&row) || SIDECARS.iter().any(|sidecar| sidecar.name == row);
     let is_another = |spec: &&str| {
         let name = spec.split(',').next().unwrap_or_default();
         !spec.is_empty()
             && name != "none"
-            && !["-wait", "-quit"].iter().any(|kind| name.strip_suffix(kind).is_some_and(|row| rows.contains(&row)))
+            && !["-wait", "-quit"].iter().any(|kind| name.strip_suffix(kind).is_some_and(of_sidecar))
     };
     let kept = kept.split(':').map(str::trim).filter(is_another).map(str::to_owned);
     let plugins: Vec<_> = waits.chain(kept).chain(quits).collect();
@@ -76,17 +81,30 @@ pub fn after_success(scene: &Scene, wrapped: &Wrapped) -> Option<String> {
     (!is_option).then(|| path.split(':').map(spec).collect::<Vec<_>>().join(":"))
 }
 
+/// What follows another program that ends a sidecar: the wrapper takes its place.
+fn without_launcher<'a>(words: &'a [&'a str]) -> &'a [&'a str] {
+    let after = match words.first().and_then(|word| word.rsplit('/').next()) {
+        Some("scuttle") => &words[1..],
+        Some("linkerd-await") => match words.iter().position(|word| *word == "--") {
+            Some(at) => &words[at + 1..],
+            None => words,
+        },
+        _ => words,
+    };
+    if after.is_empty() { words } else { after }
+}
+
 /// The wrapper in front of the job's command.
 fn command(job: &Container, patch: &mut Patch) {
     patch
         .notes
         .push("/wrapper must be in the image, or an init container installs it: see docs/kubernetes.md.".to_owned());
     if job.command.is_empty() {
-        patch.notes.push("ENTRYPOINT stands for the words of the image's own ENTRYPOINT.".to_owned());
+        patch.notes.push(format!("Write the words of the image's ENTRYPOINT in place of {PLACEHOLDER}."));
     }
-    let own: Vec<_> =
-        if job.command.is_empty() { vec!["ENTRYPOINT"] } else { job.command.iter().map(String::as_str).collect() };
-    patch.container(&job.name).command = Some(list([&["/wrapper"], &own[..]].concat()));
+    let words: Vec<_> = job.command.iter().map(String::as_str).collect();
+    let own = if words.is_empty() { &[PLACEHOLDER][..] } else { without_launcher(&words) };
+    patch.container(&job.name).command = Some(list([&["/wrapper"], own].concat()));
 }
 
 /// Its variable, as the rest of an item.

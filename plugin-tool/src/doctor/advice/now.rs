@@ -5,6 +5,9 @@ use crate::doctor::{
     scene::Scene,
 };
 
+/// The port of the reader's machine.
+const LOCAL: u16 = 41520;
+
 /// Lines that end what keeps a pod in a cluster whose job is over.
 pub fn now(scene: &Scene, findings: &[Finding]) -> Vec<String> {
     let subject = scene.subject;
@@ -38,14 +41,24 @@ pub fn now(scene: &Scene, findings: &[Finding]) -> Vec<String> {
         let (_, call) = sidecar.quit()?;
         let port = sidecar.port(subject).unwrap_or(call.port);
         let header = call.header.map(|(name, value)| format!(" -H '{name}: {value}'")).unwrap_or_default();
+        // Only this port-forward is asked, and only it is ended: another program may have the port.
         Some([
-            format!("kubectl{namespace} port-forward pod/{} {port} &", subject.name),
-            format!("sleep 2; curl -X {}{header} http://localhost:{port}{}; kill %%", call.method, call.path),
+            format!("kubectl{namespace} port-forward pod/{} {LOCAL}:{port} & forward=$!", subject.name),
+            format!(
+                "sleep 3; kill -0 $forward && curl -X {}{header} http://localhost:{LOCAL}{}; kill $forward",
+                call.method, call.path
+            ),
         ])
     };
     let asked: Option<Vec<_>> = kept.iter().map(asked).collect();
     // If one of them takes no request, the pod has to go.
-    asked
-        .map(|lines| lines.into_iter().flatten().collect())
-        .unwrap_or_else(|| vec![format!("kubectl{namespace} delete pod {}", subject.name)])
+    asked.map(|lines| lines.into_iter().flatten().collect()).unwrap_or_else(|| {
+        match subject.job.as_deref().filter(|job| is_name(job)) {
+            Some(job) => vec![
+                "# A Job whose pod is deleted runs it again, so delete the Job. Save its logs first.".to_owned(),
+                format!("kubectl{namespace} delete job {job}"),
+            ],
+            None => vec![format!("kubectl{namespace} delete pod {}", subject.name)],
+        }
+    })
 }

@@ -22,29 +22,81 @@ const WRAPPERS: [&str; 3] = ["wrapper", "/wrapper", "/wrapper-bin/wrapper"];
 /// The volume that has the wrapper.
 const VOLUME: &str = "wrapper-bin";
 
+/// What the label makes of a template.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Label {
+    /// There is none, or it leaves the pod alone.
+    None,
+    /// The policies put it under the wrapper.
+    Wraps,
+    /// The policies refuse the pod.
+    Refused(String),
+    /// It is on the object that makes the pod, where no policy looks.
+    Misplaced,
+}
+
+impl Label {
+    /// Of a template; and the template as the policies change it, if they do.
+    pub fn of(template: &Json) -> (Self, Option<Json>) {
+        let labels = map(&template["metadata"], "labels");
+        let way = match labels.get(LABEL).map(String::as_str) {
+            None | Some("false" | "disabled" | "") => return (Self::None, None),
+            Some(way) => way,
+        };
+        if !["install", "image"].contains(&way) {
+            return (Self::Refused(format!("it is {way:?}, and must be \"install\", \"image\" or \"false\"")), None);
+        }
+        let Some(wrapped) = wrapped(template, way == "install") else { return (Self::None, None) };
+        let is_left = |name: &str| {
+            list(&wrapped["spec"], "containers").any(|container| {
+                container["name"] == name && texts(container, "command").first().is_none_or(|word| !is_ours(word))
+            })
+        };
+        match names(template).iter().find(|name| is_left(name)) {
+            Some(name) => (
+                Self::Refused(format!("container {name} has no command, and its image's ENTRYPOINT is not known")),
+                None,
+            ),
+            None => (Self::Wraps, Some(wrapped)),
+        }
+    }
+
+    /// Whether an object has the label on itself.
+    pub fn is_on(object: &Json) -> bool {
+        map(&object["metadata"], "labels").contains_key(LABEL)
+    }
+}
+
+fn is_ours(word: &str) -> bool {
+    WRAPPERS.contains(&word)
+}
+
+/// The containers that are to be wrapped.
+fn names(template: &Json) -> Vec<String> {
+    let annotations = map(&template["metadata"], "annotations");
+    let named = annotations.get(CONTAINERS).map_or("", String::as_str);
+    let names: Vec<_> = named.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+    if !names.is_empty() {
+        return names;
+    }
+    let first = list(&template["spec"], "containers").next();
+    first.and_then(|first| first["name"].as_str()).map(str::to_owned).into_iter().collect()
+}
+
 /// The template as the policies change it. None if they leave it alone.
-pub fn wrapped(template: &Json) -> Option<Json> {
+fn wrapped(template: &Json, is_copied: bool) -> Option<Json> {
     let (metadata, spec) = (&template["metadata"], &template["spec"]);
-    let is_copied = match map(metadata, "labels").get(LABEL)?.as_str() {
-        "install" => true,
-        "image" => false,
-        _ => return None,
-    };
     if list(spec, "volumes").any(|volume| volume["name"] == VOLUME) {
         return None;
     }
     let annotations = map(metadata, "annotations");
     let recommended = RECOMMENDED[usize::from(spec["restartPolicy"] == "OnFailure")];
     let plugins = annotations.get(PLUGINS).map_or(recommended, String::as_str);
-    let named = annotations.get(CONTAINERS).map_or("", String::as_str);
-    let mut names: Vec<_> = named.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
-    if names.is_empty() {
-        names.extend(list(spec, "containers").next()?["name"].as_str());
-    }
+    let names = names(template);
     let mut pod = template.clone();
     for container in pod["spec"]["containers"].as_array_mut()? {
-        let at = names.iter().position(|name| container["name"] == *name);
-        let is_to_be = texts(container, "command").first().is_some_and(|word| !WRAPPERS.contains(&word.as_str()));
+        let at = names.iter().position(|name| container["name"] == name.as_str());
+        let is_to_be = texts(container, "command").first().is_some_and(|word| !is_ours(word));
         if let Some(at) = at.filter(|_| is_to_be) {
             put_under(container, if at == 0 { plugins } else { "none" });
         }

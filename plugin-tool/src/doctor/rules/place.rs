@@ -2,7 +2,7 @@
 
 use crate::doctor::{
     finding::{self, Finding, Verdict},
-    pod::{Container, VolumeSource},
+    pod::{Container, Label, VolumeSource},
     scene::Scene,
     wrapped::{Wrapped, file, installs},
 };
@@ -23,11 +23,7 @@ pub fn check(scene: &Scene, findings: &mut Vec<Finding>) {
             }));
         }
     }
-    if scene.subject.is_labelled {
-        let says = "the label wrapper.example.com/inject asks for the wrapper, which the cluster's policies add";
-        let cure = "see that the cluster has the policies: kubectl get mutatingadmissionpolicies";
-        findings.push(Finding::new(finding::LABELLED, "", says, cure));
-    }
+    findings.extend(label(&scene.subject.label));
     for wrapped in &scene.wrapped {
         findings.extend(program(scene, wrapped).map(|finding| {
             let effect = keeps(finding.effect);
@@ -35,6 +31,30 @@ pub fn check(scene: &Scene, findings: &mut Vec<Finding>) {
         }));
         findings.extend(report(scene, wrapped));
         pinned(scene, wrapped, findings);
+    }
+}
+
+/// What comes of the label by which the cluster's policies add the wrapper.
+fn label(label: &Label) -> Option<Finding> {
+    match label {
+        Label::None => None,
+        Label::Wraps => {
+            let says = "the label wrapper.example.com/inject asks for the wrapper, which the cluster's policies add";
+            let cure = "see that the cluster has the policies: kubectl get mutatingadmissionpolicies";
+            Some(Finding::new(finding::LABELLED, "", says, cure))
+        }
+        Label::Refused(why) => {
+            let says = format!("the policies of the label wrapper.example.com/inject refuse this pod: {why}");
+            Some(
+                Finding::new(finding::LABEL_REFUSED, "", says, "correct it, or take the label away")
+                    .so(Verdict::MayNotEnd),
+            )
+        }
+        Label::Misplaced => {
+            let says = "the label wrapper.example.com/inject is on the object itself, where no policy looks";
+            let cure = "put it on the pod's template, in spec.template.metadata.labels";
+            Some(Finding::new(finding::LABEL_MISPLACED, "", says, cure))
+        }
     }
 }
 

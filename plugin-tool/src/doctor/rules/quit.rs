@@ -1,6 +1,7 @@
 //! Who ends each sidecar.
 
 mod nobody;
+mod unknown;
 
 use crate::doctor::{
     finding::{self, Finding, Verdict},
@@ -29,10 +30,9 @@ pub fn check(scene: &Scene, findings: &mut Vec<Finding>) {
         if wrapped.program.is_none() {
             findings.push(hidden(wrapped));
         }
-        if scene.sidecars.is_empty() {
-            findings.extend(no_sidecar(scene, wrapped));
-        }
+        findings.extend(no_sidecar(scene, wrapped));
     }
+    unknown::check(scene, findings);
 }
 
 fn will_come(sidecar: &Sidecar) -> Finding {
@@ -180,7 +180,8 @@ fn hidden(wrapped: &Wrapped) -> Finding {
     Finding::new(finding::ENTRYPOINT_HIDDEN, &wrapped.container.name, says, cure)
 }
 
-/// A hook that looks for a sidecar of which nothing is to be seen. In a manifest that may be the namespace's affair.
+/// A hook that looks for a sidecar of which nothing is to be seen. In a manifest that may be the namespace's affair, unless another
+/// sidecar is there.
 fn no_sidecar(scene: &Scene, wrapped: &Wrapped) -> Option<Finding> {
     let container = wrapped.container;
     if container.has_env_from || !wrapped.unknown.is_empty() {
@@ -191,13 +192,20 @@ fn no_sidecar(scene: &Scene, wrapped: &Wrapped) -> Option<Finding> {
     };
     let looks =
         |name: &str| ["-quit", "-wait"].iter().any(|kind| name.strip_suffix(kind).is_some_and(|row| row != "http"));
+    let is_there = |name: &str| {
+        let row = name.trim_end_matches("-quit").trim_end_matches("-wait");
+        scene.sidecars.iter().any(|sidecar| sidecar.marks.rows.contains(&row))
+    };
     let (name, plugin) = wrapped
         .plugins()
         .iter()
         .map(|plugin| (plugin.source.name(), plugin))
-        .find(|(name, _)| looks(name) && !is_told(name))?;
-    let seen =
-        if scene.subject.pod.phase.is_some() { "the pod has no sidecar" } else { "the manifest shows no sidecar" };
+        .find(|(name, _)| looks(name) && !is_told(name) && !is_there(name))?;
+    let seen = if scene.subject.pod.phase.is_some() {
+        "the pod has no such sidecar"
+    } else {
+        "the manifest shows no such sidecar"
+    };
     let costs = match (name.ends_with("-wait"), plugin.is_default) {
         (true, _) => "waits for one for 60 s, and then the job is not started",
         (false, true) => "asks for one until 15 s after the job's start",
@@ -205,5 +213,7 @@ fn no_sidecar(scene: &Scene, wrapped: &Wrapped) -> Option<Finding> {
     };
     let says = format!("{seen}, and nobody tells the wrapper so: {name} {costs}");
     let cure = format!("set {} by the downward API, or WRAPPER_PLUGIN_PATH=none", own_variable(&name));
-    Some(Finding::new(finding::NO_SIDECAR, &container.name, says, cure))
+    let is_in_vain = name.ends_with("-wait") && !scene.sidecars.is_empty();
+    let kind = if is_in_vain { finding::WAITS_IN_VAIN } else { finding::NO_SIDECAR };
+    Some(Finding::new(kind, &container.name, says, cure))
 }

@@ -1,6 +1,7 @@
 //! What the wrapper itself would say to its settings.
 
 use crate::doctor::{
+    advice::PLACEHOLDER,
     finding::{self, Finding, Verdict},
     scene::Scene,
     wrapped::file,
@@ -18,6 +19,11 @@ pub fn check(scene: &Scene, findings: &mut Vec<Finding>) {
             findings.push(
                 Finding::new(finding::SETTINGS_REJECTED, container, says, "correct it").so(keeps(Verdict::DoesNotEnd)),
             );
+        }
+        if wrapped.container.words().any(|word| word == PLACEHOLDER) {
+            let says = "the command still has the placeholder of a patch: the program is not found";
+            let cure = "write the words of the image's own ENTRYPOINT, as `docker inspect` prints them";
+            findings.push(Finding::new(finding::PLACEHOLDER, container, says, cure));
         }
         let is_slim = wrapped.program.is_some_and(|program| program.ends_with("wrapper-slim"));
         let text = wrapped.plugins().iter().find(|plugin| file(plugin).is_some() && !plugin.source.is_compiled());
