@@ -80,7 +80,7 @@ const FIXTURES: [(&str, &str, &[&str]); 33] = [
     ("settings-rejected", "does not end", &["settings-rejected", "injected"]),
     ("short-grace", "ends", &["grace-short", "injected"]),
     ("typo", "ends", &["variable-typo", "no-sidecar"]),
-    ("unknown-left", "may not end", &["keeps-pod"]),
+    ("unknown-left", "may not end", &["keeps-pod", "unknown-container"]),
     ("vault-quit-off", "may not end", &["endpoint-off", "injected"]),
 ];
 

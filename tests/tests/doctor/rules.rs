@@ -73,7 +73,7 @@ fn each_rule_knows_its_case() {
             &["no-quit", "variable-missing"],
         ),
         (plain(), sidecar("quay.io/wiremock/wiremock:3"), "does not end", &["no-quit"]),
-        (plain(), sidecar("busybox"), "ends", &[]),
+        (plain(), sidecar("busybox"), "ends", &["unknown-container"]),
         // Endpoints.
         (plain(), marks("status.sidecar.istio.io/port", "0"), "does not end", &["no-endpoint"]),
         (plain(), marks("inject.istio.io/templates", "grpc-agent"), "does not end", &["no-endpoint"]),
