@@ -131,7 +131,8 @@ fn the_variables_of_the_plugins_are_those_in_the_documents() {
     // The names that only an instance of a pattern has are made up in the code.
     let (page, mut code) = (read("docs/sidecars.md"), String::new());
     for (package, files) in [
-        ("common", &["table", "settings", "said", "target", "late"][..]),
+        ("build", &["marks"][..]),
+        ("common", &["table", "settings", "said", "target", "late"]),
         ("sidecars", &["lib", "quit", "wait"]),
         ("telemetry", &["lib", "drain", "otlp", "otlp/body", "otlp/resource"]),
     ] {

@@ -6,6 +6,7 @@
 
 mod hooks;
 pub mod key;
+pub mod marks;
 pub mod table;
 mod toolchain;
 

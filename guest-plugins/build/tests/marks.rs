@@ -1,7 +1,10 @@
 //! What `wrapper-plugin doctor` knows sidecars by covers the table, and nothing else.
 
 use std::collections::BTreeSet;
-use wrapper_guest_build::table::{MARKS, QUEUES, SIDECARS};
+use wrapper_guest_build::{
+    marks::MARKS,
+    table::{QUEUES, SIDECARS},
+};
 
 #[test]
 fn each_sidecar_has_marks_and_each_mark_names_a_sidecar() {

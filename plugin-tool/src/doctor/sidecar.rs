@@ -4,7 +4,10 @@ use super::{
     pod::{Container, Value},
     subject::Subject,
 };
-use wrapper_guest_build::table::{Call, MARKS, Marks, QUEUES, SIDECARS, Setting};
+use wrapper_guest_build::{
+    marks::{MARKS, Marks, Setting},
+    table::{Call, QUEUES, SIDECARS},
+};
 
 /// A sidecar that is in the pod or will be.
 #[derive(Clone, Copy)]

@@ -1,7 +1,7 @@
 //! The pods in what was given: those of a cluster, and those that a Job or the like would make.
 
 use super::{
-    field::{at, list, map, number, text},
+    field::{at, list, map, number, text, texts},
     pod::{Label, Pod},
 };
 use serde_json::Value;
@@ -50,6 +50,7 @@ pub struct Found {
 
 const FOREVER: &str = "it never ends, by design";
 const BY_DEFAULT: &str = "it has no restartPolicy, so it is always restarted; set restartPolicy: Never if it is to end";
+const ENDED_BY_THE_SET: &str = "the JobSet deletes it at its end, as it does not count for success";
 /// Why the template of a Job has no verdict.
 pub const BY_ITS_PODS: &str = "its pods tell";
 
@@ -113,6 +114,11 @@ pub fn find(objects: &[Value], namespace: Option<&str>) -> Found {
                 for replicated in list(&object["spec"], "replicatedJobs") {
                     let template = &replicated["template"];
                     let part = text(replicated, "name");
+                    if !is_waited_for(&object["spec"], part.as_deref().unwrap_or_default()) {
+                        let name = format!("{name}, template {}", part.unwrap_or_default());
+                        found.skipped.push(Skipped { name, ..skipped(ENDED_BY_THE_SET) });
+                        continue;
+                    }
                     found.subjects.push(job(Subject { part, ..subject(&[], at(template, JOB)) }, template));
                 }
             }
@@ -212,6 +218,13 @@ fn by_their_pods(found: &mut Found) {
 /// Whether it has the template of pods that end.
 fn makes_jobs(object: &Value) -> bool {
     matches!(at(object, JOB)["spec"]["restartPolicy"].as_str(), Some("OnFailure" | "Never"))
+}
+
+/// Whether a JobSet, or a Job of it, waits for the end of this one's pods.
+fn is_waited_for(spec: &Value, name: &str) -> bool {
+    let targets = texts(&spec["successPolicy"], "targetReplicatedJobs");
+    let depends = |job: &Value| list(job, "dependsOn").any(|on| on["name"] == name && on["status"] == "Complete");
+    targets.is_empty() || targets.iter().any(|target| target == name) || list(spec, "replicatedJobs").any(depends)
 }
 
 /// The kubelet's version of a node: 36 of `v1.36.2`.

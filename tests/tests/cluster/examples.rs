@@ -20,6 +20,10 @@ pub const CASES: &[Case] = &[
     Case { tried: "`third-party-plugin.yaml`", run: third_party },
     Case { tried: "`restricted.yaml`", run: restricted },
     Case { tried: "`report.yaml`", run: report },
+    Case {
+        tried: "`frameworks/kueue-job.yaml`, without Kueue",
+        run: |space| applied(space, "frameworks/kueue-job.yaml", "kueue-job"),
+    },
     Case { tried: "`inject/job.yaml`", run: |space| applied(space, "inject/job.yaml", "injected") },
 ];
 

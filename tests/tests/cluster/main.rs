@@ -9,6 +9,7 @@ mod inject;
 mod many;
 mod native;
 mod oom;
+mod shapes;
 mod volume;
 
 use serde_json::{Value, json};
@@ -66,7 +67,7 @@ fn every_job_of_the_table_ends_as_it_should() {
     let Some(cluster) = Cluster::find() else { return };
     cluster.kubectl(&["apply", "--filename=-"], &fs::read_to_string("cluster/injector.yaml").unwrap());
     cluster.kubectl(&["apply", "--filename=-"], &examples::read("inject/policy.yaml"));
-    inject::wait_until_policies_hold(&cluster);
+    shapes::wait_until_policies_hold(&cluster);
     let only = env::var("CLUSTER_CASE").unwrap_or_default();
     let cases: VecDeque<_> = (PARTS.iter())
         .flat_map(|(part, cases)| cases.iter().map(move |case| (*part, case)))
@@ -117,7 +118,7 @@ fn every_job_of_the_table_ends_as_it_should() {
             table += &format!("| {tried} | {happened} | {took} | {after_job} |\n");
         }
     }
-    table += &inject::table(&cluster);
+    table += &shapes::table(&cluster);
     // Alone, as it is about a node that is busy.
     table += &many::table(&cluster);
     println!("{table}");

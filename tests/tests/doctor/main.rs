@@ -153,6 +153,9 @@ fn every_example_is_healthy() {
     let names: Vec<_> = files.iter().map(|file| file.to_str().unwrap()).collect();
     let all = doctor(&names);
     assert!(all.exits(0).stdout.ends_with("10 pods: ends 10, may not end 0, does not end 0\n"), "{all:#?}");
+    for file in ["frameworks/kueue-job.yaml", "frameworks/jobset.yaml"] {
+        doctor(&[root().join("examples/kubernetes").join(file).to_str().unwrap()]).exits(0);
+    }
     let labelled = doctor(&["--notes", root().join("examples/kubernetes/inject/job.yaml").to_str().unwrap()]);
     assert!(labelled.exits(0).stdout.contains("note labelled"), "{labelled:#?}");
     // A Job that has yet to be put under the wrapper.
@@ -233,6 +236,9 @@ fn a_container_that_nobody_knows_is_named_and_a_server_may_keep_the_pod() {
         (json!({ "name": "b", "image": "example.com/beats/filebeat:8@sha256:00" }), "may not end"),
         (json!({ "name": "b", "image": "postgres:16", "command": ["psql", "-c", "select 1"] }), "ends"),
         (json!({ "name": "b", "image": "busybox", "command": ["sleep", "infinity"] }), "may not end"),
+        (json!({ "name": "b", "image": "own/mesh:1", "ports": [{ "containerPort": 4191 }] }), "may not end"),
+        // A port that many have.
+        (json!({ "name": "b", "image": "own/tool:1", "ports": [{ "containerPort": 8080 }] }), "ends"),
         (json!({ "name": "b", "image": "busybox", "command": ["sh", "-c", "exec tail -F /log/x"] }), "may not end"),
     ] {
         let facts = read(&told(&["--json"], beside_istio(json!([own(), other]))));

@@ -10,7 +10,7 @@ use crate::doctor::{
     yaml::{list, quoted},
 };
 use wrapper::plugin::own_variable;
-use wrapper_guest_build::table::{SIDECARS, Setting};
+use wrapper_guest_build::{marks::Setting, table::SIDECARS};
 
 /// Stands for what nobody knows here. No image has such a program.
 pub const PLACEHOLDER: &str = "<ENTRYPOINT of the image>";

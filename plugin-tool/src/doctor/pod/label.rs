@@ -4,7 +4,7 @@
 use crate::doctor::field::{list, map, texts};
 use serde_json::{Value as Json, json};
 use wrapper::plugin::own_variable;
-use wrapper_guest_build::table::MARKS;
+use wrapper_guest_build::marks::MARKS;
 
 const LABEL: &str = "wrapper.example.com/inject";
 const CONTAINERS: &str = "wrapper.example.com/containers";

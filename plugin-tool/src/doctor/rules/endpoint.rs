@@ -6,7 +6,7 @@ use crate::doctor::{
     scene::{Scene, has_port, ports, url_variable},
     sidecar::{Sidecar, has},
 };
-use wrapper_guest_build::table::{Marks, Setting};
+use wrapper_guest_build::marks::{Marks, Setting};
 
 pub fn check(scene: &Scene, findings: &mut Vec<Finding>) {
     for sidecar in scene.plain() {

@@ -3,8 +3,9 @@
 use crate::doctor::{
     finding::{self, Finding, Verdict},
     pod::Container,
-    scene::Scene,
+    scene::{Scene, ports},
 };
+use wrapper_guest_build::table::{SIDECARS, Sidecar};
 
 /// Ends of the names of images whose programs run for ever.
 const DAEMONS: [&str; 16] = [
@@ -40,8 +41,20 @@ pub fn check(scene: &Scene, findings: &mut Vec<Finding>) {
     }
 }
 
+/// The sidecar that alone has one of the container's ports, and the port.
+fn by_port(container: &Container) -> Option<(&'static Sidecar, u16)> {
+    let has = |sidecar: &&Sidecar, port: u16| sidecar.quit.iter().flat_map(ports).any(|own| own == port);
+    container.ports.iter().find_map(|&port| {
+        let mut all = SIDECARS.iter().filter(|sidecar| has(sidecar, port));
+        Some((all.next().filter(|_| all.next().is_none())?, port))
+    })
+}
+
 /// Why that is likely, if it is.
 fn runs_for_ever(container: &Container) -> Option<String> {
+    if let Some((sidecar, port)) = by_port(container) {
+        return Some(format!("its port {port} is the one on which {}-quit asks {}", sidecar.name, sidecar.title));
+    }
     let line = container.words().collect::<Vec<_>>().join(" ");
     let waits = ["sleep infinity", "sleep inf", "tail -f", "tail -F"].into_iter().find(|wait| line.contains(wait));
     if let Some(wait) = waits {
